@@ -1,0 +1,33 @@
+// Package engine is what every way of running an ONNX model has in common: the
+// Engine and Session interfaces, tensors, and the comparison of results.
+//
+// The engines themselves are package interp (pure Go, always there) and package
+// ort (ONNX Runtime).
+package engine
+
+import "errors"
+
+// Errors that callers tell apart, wrapped with what was asked for.
+var (
+	// ErrUnavailable says that an engine or a provider is not on this machine.
+	ErrUnavailable = errors.New("not available here")
+	// ErrUnsupported says that an engine is there but does not run this model:
+	// an operator, an element type or an opset that it does not have.
+	ErrUnsupported = errors.New("not supported by this engine")
+)
+
+// Engine loads ONNX models.
+type Engine interface {
+	// Name tells engines apart in reports, such as "interp" or "ort:cpu".
+	Name() string
+	// Load prepares a serialised ModelProto. It returns an error that wraps
+	// ErrUnsupported where the engine lacks something the model uses.
+	Load(model []byte) (Session, error)
+}
+
+// Session is a loaded model. It may be run many times, from one goroutine at a time.
+type Session interface {
+	// Run computes all outputs of the model, by name. Inputs are not changed.
+	Run(inputs map[string]Tensor) (map[string]Tensor, error)
+	Close() error
+}
