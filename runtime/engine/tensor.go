@@ -91,6 +91,10 @@ func DTypeOf[T Element]() ops.DType {
 	return ops.String
 }
 
+// maxElements is beyond what a machine can hold and small enough that the number
+// of bytes does not overflow.
+const maxElements = min(1<<41, math.MaxInt/16)
+
 // Count multiplies the dimensions of a shape. It refuses negative dimensions and
 // products that no machine can hold.
 func Count(shape []int) (int, error) {
@@ -102,7 +106,7 @@ func Count(shape []int) (int, error) {
 		if empty {
 			continue
 		}
-		if n > math.MaxInt32*1024/d {
+		if n > maxElements/d {
 			return 0, fmt.Errorf("engine: shape %v has too many elements", shape)
 		}
 		n *= d
@@ -165,7 +169,8 @@ func (t Tensor) String() string {
 	return s + "]"
 }
 
-// Float64s converts the elements to float64. It returns nil for strings.
+// Float64s converts the elements to float64, which rounds 64-bit integers beyond
+// 2^53. It returns nil for strings.
 func (t Tensor) Float64s() []float64 {
 	switch data := t.data.(type) {
 	case []float64:
@@ -249,8 +254,10 @@ func convert[From, To any](from []From, f func(From) To) []To {
 func fromWhole[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64](shape []int, numbers []float64) (Tensor, error) {
 	whole := make([]T, len(numbers))
 	for i, x := range numbers {
-		whole[i] = T(x)
-		if float64(whole[i]) != x {
+		// What Go makes of a number out of range depends on the processor, so 2^63
+		// and 2^64, which float64 cannot tell from the largest integers, go first.
+		fits := x < 1<<63 || x < 1<<64 && DTypeOf[T]() == ops.Uint64
+		if whole[i] = T(x); !fits || float64(whole[i]) != x {
 			return Tensor{}, fmt.Errorf("engine: element %d is %v, which is not a number of type %s", i, x, DTypeOf[T]())
 		}
 	}
@@ -265,7 +272,7 @@ func FromBytes(dtype ops.DType, shape []int, raw []byte) (Tensor, error) {
 		return Tensor{}, err
 	}
 	if dtype.Size() == 0 {
-		return Tensor{}, fmt.Errorf("engine: cannot make a tensor of %s from bytes", dtype)
+		return Tensor{}, fmt.Errorf("engine: cannot make a tensor of %s from bytes: %w", dtype, ErrUnsupported)
 	}
 	if len(raw) != n*dtype.Size() {
 		return Tensor{}, fmt.Errorf("engine: %s%v needs %d bytes, got %d", dtype, shape, n*dtype.Size(), len(raw))
