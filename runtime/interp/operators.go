@@ -1,0 +1,145 @@
+package interp
+
+import "maps"
+
+// operators is the standard as this engine knows it: for every operator, from
+// which opset on it takes and gives what (see signature), and how it is built from
+// its attributes. Versions that differ in nothing but the element types allowed
+// are one entry, with the widest set. An entry without a build ends an operator.
+var operators = merge(elementwiseOperators, movingOperators, foldingOperators, networkOperators)
+
+func merge(tables ...map[string][]version) map[string][]version {
+	all := map[string][]version{}
+	for _, table := range tables {
+		maps.Copy(all, table)
+	}
+	return all
+}
+
+var elementwiseOperators = map[string][]version{
+	"Abs":             {{6, "N -> N", simple("Abs")}},
+	"Neg":             {{6, "N -> N", simple("Neg")}},
+	"Sign":            {{9, "N -> N", simple("Sign")}},
+	"Relu":            {{6, "N -> N", simple("Relu")}},
+	"Exp":             {{6, "F -> F", function("Exp")}},
+	"Log":             {{6, "F -> F", function("Log")}},
+	"Sqrt":            {{6, "F -> F", function("Sqrt")}},
+	"Reciprocal":      {{6, "F -> F", function("Reciprocal")}},
+	"Floor":           {{6, "F -> F", function("Floor")}},
+	"Ceil":            {{6, "F -> F", function("Ceil")}},
+	"Round":           {{11, "F -> F", function("Round")}},
+	"Erf":             {{9, "F -> F", function("Erf")}},
+	"Sigmoid":         {{6, "F -> F", function("Sigmoid")}},
+	"Tanh":            {{6, "F -> F", function("Tanh")}},
+	"Softplus":        {{1, "F -> F", function("Softplus")}},
+	"Softsign":        {{1, "F -> F", function("Softsign")}},
+	"Sin":             {{7, "F -> F", function("Sin")}},
+	"Cos":             {{7, "F -> F", function("Cos")}},
+	"Tan":             {{7, "F -> F", function("Tan")}},
+	"Asin":            {{7, "F -> F", function("Asin")}},
+	"Acos":            {{7, "F -> F", function("Acos")}},
+	"Atan":            {{7, "F -> F", function("Atan")}},
+	"Sinh":            {{9, "F -> F", function("Sinh")}},
+	"Cosh":            {{9, "F -> F", function("Cosh")}},
+	"Asinh":           {{9, "F -> F", function("Asinh")}},
+	"Acosh":           {{9, "F -> F", function("Acosh")}},
+	"Atanh":           {{9, "F -> F", function("Atanh")}},
+	"HardSwish":       {{14, "F -> F", function("HardSwish")}},
+	"Mish":            {{18, "F -> F", function("Mish")}},
+	"LeakyRelu":       {{6, "F -> F", leakyRelu}},
+	"Elu":             {{6, "F -> F", elu}},
+	"Selu":            {{6, "F -> F", selu}},
+	"Celu":            {{12, "F -> F", celu}},
+	"Gelu":            {{20, "F -> F", gelu}},
+	"Swish":           {{24, "F -> F", swish}},
+	"HardSigmoid":     {{6, "F -> F", hardSigmoidOp}},
+	"ThresholdedRelu": {{10, "F -> F", thresholdedRelu}},
+	"Shrink":          {{9, "F -> F", shrink}},
+	"PRelu":           {{7, "N N -> N", prelu}},
+	"IsNaN":           {{9, "F -> B", isNaN}},
+	"IsInf":           {{10, "F -> B", isInf}},
+	"Not":             {{1, "B -> B", not}},
+	"And":             {{7, "B B -> B", logical("And")}},
+	"Or":              {{7, "B B -> B", logical("Or")}},
+	"Xor":             {{7, "B B -> B", logical("Xor")}},
+	"BitwiseAnd":      {{18, "J J -> J", bitwise("And")}},
+	"BitwiseOr":       {{18, "J J -> J", bitwise("Or")}},
+	"BitwiseXor":      {{18, "J J -> J", bitwise("Xor")}},
+	"BitwiseNot":      {{18, "J -> J", bitwiseNot}},
+	"BitShift":        {{11, "J J -> J", bitShift}},
+	"Add":             {{7, "N N -> N", arithmetic("Add")}},
+	"Sub":             {{7, "N N -> N", arithmetic("Sub")}},
+	"Mul":             {{7, "N N -> N", arithmetic("Mul")}},
+	"Div":             {{7, "N N -> N", arithmetic("Div")}},
+	"Mod":             {{10, "N N -> N", mod}},
+	"Pow":             {{7, "N P -> N", pow}},
+	"Min":             {{8, "N* -> N", arithmetic("Min")}},
+	"Max":             {{8, "N* -> N", arithmetic("Max")}},
+	"Sum":             {{8, "F* -> F", arithmetic("Add")}},
+	"Mean":            {{8, "F* -> F", mean}},
+	"Equal":           {{7, "E E -> B", comparison("Equal")}},
+	"Less":            {{7, "N N -> B", comparison("Less")}},
+	"Greater":         {{7, "N N -> B", comparison("Greater")}},
+	"LessOrEqual":     {{12, "N N -> B", comparison("LessOrEqual")}},
+	"GreaterOrEqual":  {{12, "N N -> B", comparison("GreaterOrEqual")}},
+	"Where":           {{9, "B A A -> A", where}},
+	"Clip":            {{6, "F -> F", clipAttributes}, {11, "N N? N? -> N", clip}},
+	"Cast":            {{6, "U -> U", castTo}},
+	"CastLike":        {{15, "U U -> U", castLike}},
+	"Identity":        {{1, "A -> A", identity}},
+	"Dropout":         {{7, "A -> A B", dropoutRatio}, {12, "A U? B? -> A B", dropout}},
+}
+
+var movingOperators = map[string][]version{
+	"Constant":        {{1, "-> A", constant}},
+	"ConstantOfShape": {{9, "L -> A", constantOfShape}},
+	"EyeLike":         {{9, "U -> U", eyeLike}},
+	"Range":           {{11, "N N N -> N", rangeOf}},
+	"OneHot":          {{9, "N P A -> A", oneHot}},
+	"Trilu":           {{14, "A L? -> A", trilu}},
+	"Shape":           {{1, "A -> L", shapeOf}},
+	"Size":            {{1, "A -> L", sizeOf}},
+	"Reshape":         {{5, "A L -> A", reshape}},
+	"Flatten":         {{1, "A -> A", flatten}},
+	"Squeeze":         {{1, "A -> A", squeeze}, {13, "A L? -> A", squeeze}},
+	"Unsqueeze":       {{1, "A -> A", unsqueeze}, {13, "A L -> A", unsqueeze}},
+	"Transpose":       {{1, "A -> A", transpose}},
+	"Concat":          {{4, "A* -> A", concatenation}},
+	"Split":           {{2, "A -> A*", split}, {13, "A L? -> A*", split}},
+	"Slice":           {{1, "A -> A", sliceAttributes}, {10, "A I I I? I? -> A", sliceInputs}},
+	"Pad":             {{2, "N -> N", padAttributes}, {11, "A L A? -> A", padInputs}, {18, "A L A? I? -> A", padInputs}},
+	"Gather":          {{1, "A I -> A", gather}},
+	"GatherElements":  {{11, "A I -> A", gatherElements}},
+	"GatherND":        {{11, "A L -> A", gatherND}},
+	"Scatter":         {{9, "A I A -> A", scatterElements}, {since: 11}},
+	"ScatterElements": {{11, "A I A -> A", scatterElements}},
+	"ScatterND":       {{11, "A L A -> A", scatterND}},
+	"Expand":          {{8, "A L -> A", expand}},
+	"Tile":            {{6, "A L -> A", tile}},
+	"DepthToSpace":    {{1, "A -> A", depthToSpace}},
+	"SpaceToDepth":    {{1, "A -> A", spaceToDepth}},
+	"ReverseSequence": {{10, "A L -> A", reverseSequence}},
+	"NonZero":         {{9, "M -> L", nonZero}},
+}
+
+var foldingOperators = map[string][]version{
+	"ReduceSum":       {{1, "N -> N", reduction("Sum")}, {13, "N L? -> N", reduction("Sum")}},
+	"ReduceMean":      {{1, "N -> N", reduction("Mean")}, {18, "N L? -> N", reduction("Mean")}},
+	"ReduceMax":       {{1, "M -> M", reduction("Max")}, {18, "M L? -> M", reduction("Max")}},
+	"ReduceMin":       {{1, "M -> M", reduction("Min")}, {18, "M L? -> M", reduction("Min")}},
+	"ReduceProd":      {{1, "N -> N", reduction("Prod")}, {18, "N L? -> N", reduction("Prod")}},
+	"ReduceL1":        {{1, "N -> N", reduction("L1")}, {18, "N L? -> N", reduction("L1")}},
+	"ReduceL2":        {{1, "N -> N", reduction("L2")}, {18, "N L? -> N", reduction("L2")}},
+	"ReduceLogSum":    {{1, "N -> N", reduction("LogSum")}, {18, "N L? -> N", reduction("LogSum")}},
+	"ReduceLogSumExp": {{1, "N -> N", reduction("LogSumExp")}, {18, "N L? -> N", reduction("LogSumExp")}},
+	"ReduceSumSquare": {{1, "N -> N", reduction("SumSquare")}, {18, "N L? -> N", reduction("SumSquare")}},
+	"ArgMax":          {{1, "N -> L", argument(true)}},
+	"ArgMin":          {{1, "N -> L", argument(false)}},
+	"CumSum":          {{11, "N I -> N", cumsum}},
+	"TopK":            {{1, "N -> N L", topKAttribute}, {10, "N L -> N L", topKInput}},
+	"Softmax":         {{1, "F -> F", softmaxMatrix(false, false)}, {13, "F -> F", softmaxAxis(false, false)}},
+	"LogSoftmax":      {{1, "F -> F", softmaxMatrix(true, false)}, {13, "F -> F", softmaxAxis(true, false)}},
+	"Hardmax":         {{1, "F -> F", softmaxMatrix(false, true)}, {13, "F -> F", softmaxAxis(false, true)}},
+}
+
+var networkOperators = map[string][]version{}
