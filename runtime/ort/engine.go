@@ -1,0 +1,103 @@
+//go:build cgo
+
+package ort
+
+import (
+	"errors"
+	"fmt"
+
+	binding "github.com/yalue/onnxruntime_go"
+
+	"github.com/onnxloss/onnxloss/runtime/engine"
+)
+
+// New gives the engine "ort:cpu", "ort:cuda" and so on. The error wraps
+// engine.ErrUnavailable where the library or the provider is not on this machine.
+func New(options Options) (engine.Engine, error) {
+	if options.Provider == "" {
+		options.Provider = "cpu"
+	}
+	if options.Threads < 0 {
+		return nil, fmt.Errorf("ort: threads must be >= 0, got %d", options.Threads)
+	}
+	lib, err := load(options.Library)
+	if err != nil {
+		return nil, err
+	}
+	p, err := findProvider(options.Provider, lib)
+	if err != nil {
+		return nil, err
+	}
+	e := &runner{p, options}
+	// A provider may be in the build and yet lack its device or its own libraries.
+	native, err := e.sessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	if err := native.Destroy(); err != nil {
+		return nil, fmt.Errorf("ort: %w", err)
+	}
+	return e, nil
+}
+
+// runner is ONNX Runtime with one provider.
+type runner struct {
+	provider provider
+	options  Options
+}
+
+func (r *runner) Name() string { return "ort:" + r.provider.name }
+
+func (r *runner) Load(model []byte) (engine.Session, error) {
+	options, err := r.sessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy()
+	native, err := binding.NewDynamicAdvancedSessionWithONNXData(model, nil, nil, options)
+	if err != nil {
+		return nil, fmt.Errorf("ort: load: %w", refusal(err))
+	}
+	s, err := newSession(native)
+	if err != nil {
+		return nil, fmt.Errorf("ort: load: %w", err)
+	}
+	return s, nil
+}
+
+func (r *runner) sessionOptions() (*binding.SessionOptions, error) {
+	native, err := binding.NewSessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("ort: session options: %w", err)
+	}
+	if err := r.configure(native); err != nil {
+		return nil, errors.Join(err, native.Destroy())
+	}
+	return native, nil
+}
+
+func (r *runner) configure(native *binding.SessionOptions) error {
+	level := binding.GraphOptimizationLevel(binding.GraphOptimizationLevelEnableAll)
+	if r.options.DisableOptimization {
+		level = binding.GraphOptimizationLevelDisableAll
+	}
+	err := errors.Join(
+		native.SetLogSeverityLevel(binding.LoggingLevelFatal),
+		native.SetGraphOptimizationLevel(level),
+		native.SetIntraOpNumThreads(r.options.Threads),
+	)
+	if err != nil {
+		return fmt.Errorf("ort: session options: %w", err)
+	}
+	if r.provider.name == "cpu" {
+		return nil
+	}
+	if err := r.provider.add(native); err != nil {
+		return unavailable("provider %s does not start here (%s); it needs its device, the driver, and its own library beside that of ONNX Runtime", r.provider.name, sentence(err.Error()))
+	}
+	// ONNX Runtime would run on the CPU what the provider does not take, silently.
+	if err := native.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
+		return fmt.Errorf("ort: session options: %w", err)
+	}
+	return nil
+}
