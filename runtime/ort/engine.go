@@ -49,12 +49,18 @@ type runner struct {
 func (r *runner) Name() string { return "ort:" + r.provider.name }
 
 func (r *runner) Load(model []byte) (engine.Session, error) {
+	if len(model) == 0 {
+		return nil, errors.New("ort: load: the model is empty")
+	}
 	options, err := r.sessionOptions()
 	if err != nil {
 		return nil, err
 	}
 	defer options.Destroy()
 	native, err := binding.NewDynamicAdvancedSessionWithONNXData(model, nil, nil, options)
+	if err != nil && fellBack.MatchString(err.Error()) {
+		return nil, fmt.Errorf("ort: load: provider %s leaves a part of the model to the CPU; run it on provider cpu: %w", r.provider.name, engine.ErrUnsupported)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ort: load: %w", refusal(err))
 	}
@@ -96,6 +102,8 @@ func (r *runner) configure(native *binding.SessionOptions) error {
 		return unavailable("provider %s does not start here (%s); it needs its device, the driver, and its own library beside that of ONNX Runtime", r.provider.name, sentence(err.Error()))
 	}
 	// ONNX Runtime would run on the CPU what the provider does not take, silently.
+	// With this entry it refuses a model with such a node in its main graph, even
+	// one that only computes a shape.
 	if err := native.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1"); err != nil {
 		return fmt.Errorf("ort: session options: %w", err)
 	}

@@ -32,7 +32,11 @@ func check(status *C.Status) error {
 
 // lacks matches the messages by which ONNX Runtime says that it does not have what
 // a model uses. The binding keeps the message but not the error's code.
-var lacks = regexp.MustCompile(`(?i)not implemented|could not find an implementation|failed to find kernel|no op registered|not a registered function/op|unsupported model ir version|is under development|(is|are) not supported|fallback to CPU EP has been explicitly disabled`)
+var lacks = regexp.MustCompile(`(?i)not implemented|could not find an implementation|failed to find kernel|no op registered|not a registered function/op|unsupported model ir version|is under development|(is|are) not supported`)
+
+// fellBack matches what ONNX Runtime says where a fallback to the CPU is forbidden
+// and would be needed.
+var fellBack = regexp.MustCompile(`fallback to CPU EP has been explicitly disabled`)
 
 // refusal is why the binding did not make a session, without the binding's words.
 func refusal(err error) error {

@@ -102,7 +102,7 @@ func npmPack(ctx context.Context, name, folder string) (string, error) {
 	command := exec.CommandContext(ctx, npm, "pack", name)
 	command.Dir, command.Stdout, command.Stderr = folder, &output, &output
 	if err := command.Run(); err != nil {
-		return "", errors.Join(fmt.Errorf("npm pack %s failed (%s): %w", name, lastLine(output.String()), err), ctx.Err())
+		return "", errors.Join(fmt.Errorf("npm pack %s failed (%s): %w", name, complaint(output.String()), err), ctx.Err())
 	}
 	archives, err := filepath.Glob(filepath.Join(folder, "*.tgz"))
 	if err != nil || len(archives) != 1 {
@@ -111,15 +111,18 @@ func npmPack(ctx context.Context, name, folder string) (string, error) {
 	return archives[0], nil
 }
 
-// lastLine gives the last line that npm wrote that is about what went wrong.
-func lastLine(output string) string {
-	lines := strings.Split(strings.TrimSpace(output), "\n")
-	for _, line := range lines {
-		if strings.Contains(line, "npm error") || strings.Contains(line, "npm ERR!") {
-			return strings.TrimSpace(line)
+// complaint gives what npm wrote about an error, in one line.
+func complaint(output string) string {
+	var lines []string
+	for line := range strings.Lines(output) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "npm error "); ok && len(lines) < 3 {
+			lines = append(lines, text)
 		}
 	}
-	return lines[len(lines)-1]
+	if len(lines) == 0 {
+		return strings.Join(strings.Fields(output), " ")
+	}
+	return strings.Join(lines, ", ")
 }
 
 func (a archive) verify(packed string) error {
