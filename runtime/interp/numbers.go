@@ -31,6 +31,12 @@ type numbers interface {
 	span(limit, delta engine.Tensor) (engine.Tensor, error)
 	nonZero(shape []int) (engine.Tensor, error)
 	scatterReduced(op string, shape, index []int, updates engine.Tensor) (engine.Tensor, error)
+	matmul(p *products, shape []int, other engine.Tensor) (engine.Tensor, error)
+	gemm(g *gemm, other, added engine.Tensor) (engine.Tensor, error)
+	contract(shape []int, in []engine.Tensor, outer, inner [][]int) (engine.Tensor, error)
+	maxPool(w *window, shape []int, columns bool) ([]engine.Tensor, error)
+	resample(from, to []int, axis int, taps [][]tap) (engine.Tensor, error)
+	fillWhere(shape []int, value float64, where func(at int) bool) (engine.Tensor, error)
 	to(dtype ops.DType, shape []int) (engine.Tensor, error)
 }
 
@@ -67,6 +73,14 @@ type floats interface {
 	apply(shape []int, f func(float64) float64) (engine.Tensor, error)
 	test(shape []int, f func(float64) bool) (engine.Tensor, error)
 	softmax(shape, bases, lane []int, logarithm, hard bool) (engine.Tensor, error)
+	normalize(n normalization, shape, view []int, scale, shift engine.Tensor) (y, mean, inverse engine.Tensor, err error)
+	lpNormalize(shape []int, axis, p int) (engine.Tensor, error)
+	scaleChannels(shape []int, factor, shift []float64) (engine.Tensor, error)
+	localResponse(n lrn, shape []int) (engine.Tensor, error)
+	pool(w *window, shape []int, f func(list []float64, padded int) float64) (engine.Tensor, error)
+	conv(c *convolution, shape []int, weight, bias engine.Tensor) (engine.Tensor, error)
+	convTranspose(c *convolution, shape []int, weight, bias engine.Tensor) (engine.Tensor, error)
+	classLoss(l classLoss, shape, classes []int, weights engine.Tensor) (engine.Tensor, error)
 }
 
 type real[T float] struct{ data []T }

@@ -142,4 +142,26 @@ var foldingOperators = map[string][]version{
 	"Hardmax":         {{1, "F -> F", softmaxMatrix(false, true)}, {13, "F -> F", softmaxAxis(false, true)}},
 }
 
-var networkOperators = map[string][]version{}
+var networkOperators = map[string][]version{
+	"MatMul":                    {{1, "N N -> N", matMul}},
+	"Gemm":                      {{7, "N N N? -> N", gemmOp}},
+	"Einsum":                    {{12, "N* -> N", einsum}},
+	"Conv":                      {{1, "F F F? -> F", conv}},
+	"ConvTranspose":             {{1, "F F F? -> F", convTranspose}},
+	"MaxPool":                   {{1, "N -> N L", maxPool}},
+	"AveragePool":               {{1, "F -> F", averagePool}},
+	"LpPool":                    {{2, "F -> F", lpPool}},
+	"GlobalAveragePool":         {{1, "F -> F", globalPool("Mean")}},
+	"GlobalMaxPool":             {{1, "F -> F", globalPool("Max")}},
+	"BatchNormalization":        {{7, "F G G H H -> F", batchNormalization}, {9, "F G G H H -> F", batchNormalization}},
+	"InstanceNormalization":     {{6, "F F F -> F", groupNormalization(true)}},
+	"GroupNormalization":        {{21, "F F F -> F", groupNormalization(false)}},
+	"LayerNormalization":        {{17, "F F F? -> F U U", layerNormalization(true)}},
+	"RMSNormalization":          {{23, "F F -> F", layerNormalization(false)}},
+	"LpNormalization":           {{1, "F -> F", lpNormalization}},
+	"LRN":                       {{1, "F -> F", localResponse}},
+	"NegativeLogLikelihoodLoss": {{12, "F I F? -> F", negativeLogLikelihood}},
+	"SoftmaxCrossEntropyLoss":   {{12, "F I F? -> F F", softmaxCrossEntropy}},
+	"Upsample":                  {{7, "N -> N", upsample}, {9, "N S -> N", upsample}, {since: 10}},
+	"Resize":                    {{10, "N S -> N", upsample}, {11, "N G? S? L? -> N", resizeOp}},
+}
