@@ -101,7 +101,10 @@ func (s signature) checkArity(present []bool, outputs int) error {
 	if n := len(present); n < len(s.inputs) && !s.inputs[n].optional {
 		return fmt.Errorf("got %d inputs, input %d is missing", n, n)
 	}
-	if _, ok := at(s.outputs, outputs-1); outputs > 0 && !ok {
+	if outputs == 0 {
+		return nil
+	}
+	if _, ok := at(s.outputs, outputs-1); !ok {
 		return fmt.Errorf("got %d outputs, want at most %d", outputs, len(s.outputs))
 	}
 	return nil
