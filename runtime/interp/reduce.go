@@ -135,7 +135,7 @@ func reducer[T, A number](op string) func([]T) T {
 	case "Mean":
 		return func(list []T) T { return T(sum[T, A](list) / A(len(list))) }
 	case "L1":
-		return func(list []T) T { return T(fold(list, 0, func(x A, y T) A { return x + A(max(y, -y)) })) }
+		return func(list []T) T { return T(fold(list, 0, func(x A, y T) A { return x + magnitude(A(y)) })) }
 	case "L2":
 		return func(list []T) T { return T(math.Sqrt(float64(sumSquare[T, A](list)))) }
 	case "SumSquare":
@@ -161,6 +161,13 @@ func sum[T, A number](list []T) A {
 		total += A(x)
 	}
 	return total
+}
+
+func magnitude[A number](x A) A {
+	if x < 0 {
+		return -x
+	}
+	return x
 }
 
 func sumSquare[T, A number](list []T) A {

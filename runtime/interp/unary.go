@@ -182,7 +182,7 @@ func simpleFunction[T number](op string) func(T) T {
 	case "Abs":
 		return func(x T) T {
 			if x <= 0 {
-				return 0 - x // and not -x, which keeps the sign of -0 wrong
+				return 0 - x // not -x, which would leave -0 where 0 came in
 			}
 			return x
 		}
