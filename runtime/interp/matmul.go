@@ -229,7 +229,7 @@ func (g gemm) run(in []engine.Tensor) ([]engine.Tensor, error) {
 	if !in[2].IsZero() {
 		shape, err := broadcastShape([]int{g.rows, g.col}, in[2].Shape())
 		if err != nil || !slices.Equal(shape, []int{g.rows, g.col}) {
-			return nil, fmt.Errorf("C is %s, which does not stretch to [%d,%d]", in[2], g.rows, g.col)
+			return nil, fmt.Errorf("input 2 is %s, which does not stretch to [%d,%d]", in[2], g.rows, g.col)
 		}
 	}
 	return one(numbersOf(in[0]).gemm(&g, in[1], in[2]))

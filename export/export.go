@@ -1,0 +1,103 @@
+// Package export makes ONNX models: a loss by itself (Model), a loss on top of a
+// model that was trained elsewhere (Attach), and the proof that what was made is
+// sound (Check).
+package export
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/ops"
+)
+
+// Domain is the operator domain of the losses, and DomainVersion its version.
+const (
+	Domain        = "ai.onnxloss"
+	DomainVersion = 1
+)
+
+// Version is the onnxloss version that files are stamped with.
+const Version = "0.1.0"
+
+// DefaultOpset is emitted where none is asked for: old enough for most runtimes.
+const DefaultOpset = 17
+
+// Form says how a loss is written.
+type Form string
+
+// The forms.
+const (
+	// Graph is standard operators only.
+	Graph Form = "graph"
+	// Function is one node of domain ai.onnxloss, whose body is a function in the
+	// same file.
+	Function Form = "function"
+)
+
+// Forms lists all forms.
+func Forms() []Form { return []Form{Graph, Function} }
+
+// ParseForm reads "graph" or "function".
+func ParseForm(name string) (Form, error) {
+	f := Form(name)
+	if !slices.Contains(Forms(), f) {
+		return "", fmt.Errorf("export: unknown form %q; use graph or function", name)
+	}
+	return f, nil
+}
+
+// Options say how a loss is written. The zero Options mean form graph,
+// DefaultOpset, float32, reduction mean, and the shortest shapes.
+type Options struct {
+	Form      Form
+	Opset     int
+	DType     ops.DType
+	Reduction losses.Reduction
+	// With names the optional inputs that the model is to have.
+	With []string
+	// Shapes gives the shapes of inputs by name. The other inputs follow from the
+	// prediction's: [N,C] where nothing is given. A nil shape leaves the rank open.
+	Shapes map[string]ops.Shape
+	// IndexType is the element type of class-index targets: int64 (where
+	// undefined) or int32.
+	IndexType ops.DType
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Form == "" {
+		o.Form = Graph
+	}
+	if o.Opset == 0 {
+		o.Opset = DefaultOpset
+	}
+	if o.DType == ops.Undefined {
+		o.DType = ops.Float32
+	}
+	if o.Reduction == "" {
+		o.Reduction = losses.Mean
+	}
+	if o.IndexType == ops.Undefined {
+		o.IndexType = ops.Int64
+	}
+	if _, err := ParseForm(string(o.Form)); err != nil {
+		return o, err
+	}
+	if _, err := losses.ParseReduction(string(o.Reduction)); err != nil {
+		return o, err
+	}
+	switch {
+	case !o.DType.IsFloat():
+		return o, fmt.Errorf("export: a loss cannot be of type %s; use float32, float64, float16 or bfloat16", o.DType)
+	case o.Opset < MinOpset || o.Opset > ops.MaxOpset:
+		return o, fmt.Errorf("export: opset %d is not supported; use %d to %d", o.Opset, MinOpset, ops.MaxOpset)
+	case o.DType == ops.BFloat16 && o.Opset < 13:
+		return o, fmt.Errorf("export: bfloat16 needs opset 13 or newer, got %d", o.Opset)
+	case o.IndexType != ops.Int64 && o.IndexType != ops.Int32:
+		return o, fmt.Errorf("export: class indices cannot be of type %s; use int64 or int32", o.IndexType)
+	}
+	return o, nil
+}
+
+// MinOpset is the oldest opset that losses are written for by themselves.
+const MinOpset = 11

@@ -1,0 +1,12 @@
+package losses
+
+// All lists the catalogue, in the order in which it is shown.
+func All() []*Loss {
+	return []*Loss{
+		SoftmaxCrossEntropy,
+		SigmoidCrossEntropy,
+		SigmoidFocal,
+		SigmoidFocalStar,
+		SoftmaxFocal,
+	}
+}

@@ -1,0 +1,172 @@
+// Package losses is the catalogue: every loss with its formula, its parameters, a
+// float64 reference for value and gradient, and its lowering to ONNX operators.
+//
+//	focal, err := losses.Find("sigmoid-focal")
+//	params, err := focal.Params(map[string]any{"gamma": 1.5})
+//	loss, err := focal.Evaluate(losses.Values{"input": x, "target": y}, params, losses.Mean)
+//
+// The reference is plain float64 written from the formula; it shares nothing with
+// the lowering and is the truth that package verify compares engines with.
+package losses
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/onnxloss/onnxloss/ops"
+)
+
+// Role says what an input is to a loss.
+type Role string
+
+// The roles an input can have.
+const (
+	Prediction Role = "prediction"
+	Target     Role = "target"
+	Weight     Role = "weight"
+)
+
+// Domain says which numbers an input holds. It is what verification draws its
+// inputs from; only class indices are checked on evaluation.
+type Domain string
+
+// The domains an input can have.
+const (
+	Real         Domain = "any number"
+	Binary       Domain = "0 to 1" // labels, possibly soft
+	Distribution Domain = "0 to 1, summing to 1 over the classes"
+	ClassIndex   Domain = "class index 0 to C-1, or ignore_index"
+	NonNegative  Domain = "0 or more"
+)
+
+// Input declares one tensor that a loss reads.
+type Input struct {
+	Name   string
+	Role   Role
+	Domain Domain
+	// Shape is the axes, as in "N,C,...": a name stands for the same size in all
+	// inputs, "..." for any number of further axes, the same in all inputs.
+	Shape string
+	// Broadcast lets the input have any shape that broadcasts to Shape.
+	Broadcast bool
+	Optional  bool
+	// When limits the input to some settings of the parameters; nil is always.
+	When func(Params) bool
+	Doc  string
+}
+
+// Values holds arrays by input name: what a loss reads, or the gradients with
+// respect to that.
+type Values map[string]Array
+
+// Terms is a loss before its reduction. A mean divides the sum of Loss by the sum
+// of Weight; without a Weight (no Shape and no Data) every term counts once.
+type Terms struct {
+	Loss   Array
+	Weight *Array
+}
+
+// Loss declares one loss function.
+type Loss struct {
+	Name    string // the operator's name, UpperCamelCase, in domain ai.onnxloss
+	Summary string // one line
+	Formula string // plain text, over as many lines as it needs
+	Meaning string // what the value means, and what to watch out for
+	Paper   string // where it is from
+	Inputs  []Input
+	Declare []Param
+
+	// Check refuses parameters that do not go together; nil accepts all.
+	Check func(Params) error
+	// Value computes the unreduced loss. Shapes and labels have been checked.
+	Value func(Values, Params) (Terms, error)
+	// Gradient computes the vector-Jacobian product of the unreduced loss with
+	// upstream, which has the loss's shape, for every input that it has a
+	// derivative for.
+	Gradient func(in Values, p Params, upstream Array) (Values, error)
+	// Build emits the loss. Inputs that are not there are absent Values. Floating
+	// point inputs are float32 or float64: half types have been widened.
+	Build func(*ops.Builder, map[string]ops.Value, Params) ops.Terms
+	// Bound states how far a lowering may be from the reference: for each term of
+	// the unreduced loss the largest absolute error, where eps is the spacing of
+	// the computing type at 1 (2^-23 for float32 and the half types). Rounding the
+	// inputs and the result to a half type comes on top.
+	Bound func(in Values, p Params, eps float64) (Array, error)
+	// Accuracy says in words what Bound allows, and why.
+	Accuracy string
+}
+
+// Command is the name on the command line: "SigmoidFocalLoss" is "sigmoid-focal".
+func (l *Loss) Command() string {
+	name := strings.TrimSuffix(l.Name, "Loss")
+	var s strings.Builder
+	for i, r := range name {
+		upper := r >= 'A' && r <= 'Z'
+		if i > 0 && upper {
+			s.WriteByte('-')
+		}
+		s.WriteRune(r)
+	}
+	return strings.ToLower(s.String())
+}
+
+// InputsFor lists the inputs that the loss has under these parameters.
+func (l *Loss) InputsFor(p Params) []Input {
+	var inputs []Input
+	for _, in := range l.Inputs {
+		if in.When == nil || in.When(p) {
+			inputs = append(inputs, in)
+		}
+	}
+	return inputs
+}
+
+// Find gives a loss by its command-line name or its operator's name.
+func Find(name string) (*Loss, error) {
+	for _, l := range All() {
+		if l.Command() == name || l.Name == name {
+			return l, nil
+		}
+	}
+	known := make([]string, 0, len(All()))
+	for _, l := range All() {
+		known = append(known, l.Command())
+	}
+	if close := closest(name, known); close != "" {
+		return nil, fmt.Errorf("losses: unknown loss %q; did you mean %q?", name, close)
+	}
+	slices.Sort(known)
+	return nil, fmt.Errorf("losses: unknown loss %q; known are %s", name, strings.Join(known, ", "))
+}
+
+// closest gives the candidate within two edits of name, or "".
+func closest(name string, candidates []string) string {
+	best, distance := "", 3
+	for _, c := range candidates {
+		if d := editDistance(strings.ToLower(name), c); d < distance {
+			best, distance = c, d
+		}
+	}
+	return best
+}
+
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,164 @@
+package losses
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Kind is the type of a parameter.
+type Kind string
+
+// The kinds of parameters.
+const (
+	Float  Kind = "float"
+	Int    Kind = "int"
+	Bool   Kind = "bool"
+	String Kind = "string"
+)
+
+// Param declares one parameter of a loss.
+type Param struct {
+	Name    string
+	Kind    Kind
+	Default any // float64, int64, bool or string, as Kind says
+	// Min and Max bound a Float; both 0 stands for any finite number. OpenMin
+	// leaves Min itself out.
+	Min, Max float64
+	OpenMin  bool
+	// Values lists what a String may be.
+	Values []string
+	// Try lists further values that verification runs through.
+	Try []any
+	Doc string
+}
+
+// Params holds a value for every parameter of a loss: checked, typed, defaults
+// filled in.
+type Params map[string]any
+
+// Float gives the value of a parameter of kind Float.
+func (p Params) Float(name string) float64 { x, _ := p[name].(float64); return x }
+
+// Int gives the value of a parameter of kind Int.
+func (p Params) Int(name string) int64 { i, _ := p[name].(int64); return i }
+
+// Bool gives the value of a parameter of kind Bool.
+func (p Params) Bool(name string) bool { b, _ := p[name].(bool); return b }
+
+// String gives the value of a parameter of kind String.
+func (p Params) String(name string) string { s, _ := p[name].(string); return s }
+
+// Range writes what the parameter may be.
+func (p Param) Range() string {
+	switch {
+	case p.Kind == Bool:
+		return "true or false"
+	case p.Kind == String:
+		return strings.Join(p.Values, " or ")
+	case p.Kind == Int:
+		return "any whole number"
+	case p.Min == 0 && p.Max == 0:
+		return "any finite number"
+	case math.IsInf(p.Max, 1) && p.OpenMin:
+		return fmt.Sprintf("> %g", p.Min)
+	case math.IsInf(p.Max, 1):
+		return fmt.Sprintf(">= %g", p.Min)
+	case math.IsInf(p.Min, -1):
+		return fmt.Sprintf("<= %g", p.Max)
+	case p.OpenMin:
+		return fmt.Sprintf("> %g and <= %g", p.Min, p.Max)
+	}
+	return fmt.Sprintf("%g to %g", p.Min, p.Max)
+}
+
+// Params checks settings and fills in defaults. A setting may have the
+// parameter's own Go type, any other number type that fits, or be text as on a
+// command line.
+func (l *Loss) Params(settings map[string]any) (Params, error) {
+	known := make([]string, len(l.Declare))
+	for i, d := range l.Declare {
+		known[i] = d.Name
+	}
+	for name := range settings {
+		if !slices.Contains(known, name) {
+			return nil, l.unknownParam(name, known)
+		}
+	}
+	resolved := Params{}
+	for _, d := range l.Declare {
+		resolved[d.Name] = d.Default
+		setting, ok := settings[d.Name]
+		if !ok {
+			continue
+		}
+		value, err := d.parse(setting)
+		if err != nil {
+			return nil, l.errorf("%w", err)
+		}
+		resolved[d.Name] = value
+	}
+	if l.Check != nil {
+		if err := l.Check(resolved); err != nil {
+			return nil, l.errorf("%w", err)
+		}
+	}
+	return resolved, nil
+}
+
+func (l *Loss) unknownParam(name string, known []string) error {
+	if len(known) == 0 {
+		return l.errorf("unknown parameter %q; this loss has none", name)
+	}
+	if close := closest(name, known); close != "" {
+		return l.errorf("unknown parameter %q; did you mean %q?", name, close)
+	}
+	return l.errorf("unknown parameter %q; known are %s", name, strings.Join(known, ", "))
+}
+
+// errorf makes an error that starts with the package and the loss.
+func (l *Loss) errorf(format string, args ...any) error {
+	return fmt.Errorf("losses: "+l.Command()+": "+format, args...)
+}
+
+// parse turns a setting into the parameter's Go type and checks its range.
+func (p Param) parse(setting any) (any, error) {
+	text := fmt.Sprint(setting)
+	switch p.Kind {
+	case Float:
+		x, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s must be a number, got %q", p.Name, text)
+		}
+		return x, p.checkRange(x)
+	case Int:
+		i, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s must be a whole number, got %q", p.Name, text)
+		}
+		return i, nil
+	case Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s must be true or false, got %q", p.Name, text)
+		}
+		return b, nil
+	}
+	if !slices.Contains(p.Values, text) {
+		return nil, fmt.Errorf("%s must be %s, got %q", p.Name, p.Range(), text)
+	}
+	return text, nil
+}
+
+func (p Param) checkRange(x float64) error {
+	bounded := p.Min != 0 || p.Max != 0
+	switch {
+	case math.IsNaN(x) || math.IsInf(x, 0):
+		return fmt.Errorf("%s must be a finite number, got %g", p.Name, x)
+	case bounded && (x < p.Min || x > p.Max || p.OpenMin && x == p.Min):
+		return fmt.Errorf("%s must be %s, got %g", p.Name, p.Range(), x)
+	}
+	return nil
+}

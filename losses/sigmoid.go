@@ -1,0 +1,83 @@
+package losses
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/onnxloss/onnxloss/ops"
+)
+
+// softplus is log(1 + e^x), without overflow and with a small relative error at
+// both ends.
+func softplus(x float64) float64 {
+	return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x)))
+}
+
+// sigmoid is 1/(1 + e^-x), with a small relative error at both ends.
+func sigmoid(x float64) float64 {
+	if x >= 0 {
+		return 1 / (1 + math.Exp(-x))
+	}
+	e := math.Exp(x)
+	return e / (1 + e)
+}
+
+// alphaParam balances positive against negative terms; -1 leaves that out.
+func alphaParam(def float64, try []any, doc string) Param {
+	return Param{Name: "alpha", Kind: Float, Default: def, Min: -1, Max: 1, Try: try, Doc: doc}
+}
+
+func checkAlpha(p Params) error {
+	if a := p.Float("alpha"); a < 0 && a != -1 {
+		return fmt.Errorf("alpha must be 0 to 1, or -1 to leave it out, got %g", a)
+	}
+	return nil
+}
+
+// alphas gives the factors of positive and of negative terms.
+func alphas(p Params) (positive, negative float64) {
+	if a := p.Float("alpha"); a >= 0 {
+		return a, 1 - a
+	}
+	return 1, 1
+}
+
+// elementwise lists the inputs of a loss on logits of independent binary labels.
+func elementwise(weights ...Input) []Input {
+	return append([]Input{
+		{Name: "logits", Role: Prediction, Domain: Real, Shape: "...", Doc: "one logit a label; positive leans to 1"},
+		{Name: "target", Role: Target, Domain: Binary, Shape: "...", Doc: "the labels, 0 or 1; numbers in between are soft labels"},
+	}, weights...)
+}
+
+func elementWeight() Input {
+	return Input{
+		Name: "weight", Role: Weight, Domain: NonNegative, Shape: "...", Broadcast: true, Optional: true,
+		Doc: "a factor for each term; broadcasts; a mean does not divide by it",
+	}
+}
+
+func positiveWeight() Input {
+	return Input{
+		Name: "pos_weight", Role: Weight, Domain: NonNegative, Shape: "...", Broadcast: true, Optional: true,
+		Doc: "a factor for the positive side's cross-entropy; broadcasts",
+	}
+}
+
+// optional gives an input filled up to shape, or ones where it is not there.
+func optional(in Values, name string, shape []int) Array {
+	a, ok := in[name]
+	if !ok {
+		return Filled(shape, 1)
+	}
+	full, err := a.broadcast(shape)
+	if err != nil { // CheckInputs has refused this
+		return Filled(shape, math.NaN())
+	}
+	return full
+}
+
+// scale multiplies a loss by a factor that broadcasts to it.
+func scale(b *ops.Builder, loss, factor ops.Value) ops.Value {
+	return b.Assume(b.Mul(loss, factor), loss.Shape())
+}

@@ -1,0 +1,126 @@
+package losses
+
+import (
+	"math"
+
+	"github.com/onnxloss/onnxloss/ops"
+)
+
+// SigmoidCrossEntropy is binary cross-entropy on logits.
+var SigmoidCrossEntropy = &Loss{
+	Name:    "SigmoidCrossEntropyLoss",
+	Summary: "binary cross-entropy on logits, for independent labels",
+	Formula: `softplus(z) = log(1 + e^z)
+loss = weight · [pos_weight · y · softplus(-x) + (1 - y) · softplus(x)]
+which is -[y log σ(x) + (1 - y) log(1 - σ(x))] without the weights`,
+	Meaning: `The negative log-likelihood of each label in nats: 0 for a certain and right
+prediction, 0.693 for x = 0, about |x| for a certain and wrong one. Computed on logits, it
+stays finite where a sigmoid would round to 0 or 1. With reduction mean the sum is divided by
+the number of terms, whatever the weights.`,
+	Paper:    "PyTorch, BCEWithLogitsLoss (definition of weight, pos_weight and mean)",
+	Inputs:   elementwise(elementWeight(), positiveWeight()),
+	Value:    sigmoidCrossEntropyValue,
+	Gradient: sigmoidCrossEntropyGradient,
+	Build:    buildSigmoidCrossEntropy,
+	Bound: func(in Values, p Params, eps float64) (Array, error) {
+		return relativeBound(sigmoidCrossEntropyValue, in, p, 4*eps)
+	},
+	Accuracy: "4 ULP relative: a sum of terms that are never negative, so nothing cancels",
+}
+
+func sigmoidCrossEntropyValue(in Values, _ Params) (Terms, error) {
+	x, y := in["logits"], in["target"]
+	w, pw := optional(in, "weight", x.Shape), optional(in, "pos_weight", x.Shape)
+	loss := Zeros(x.Shape)
+	for i, x := range x.Data {
+		y := y.Data[i]
+		loss.Data[i] = w.Data[i] * (pw.Data[i]*y*softplus(-x) + (1-y)*softplus(x))
+	}
+	return Terms{Loss: loss}, nil
+}
+
+func sigmoidCrossEntropyGradient(in Values, _ Params, upstream Array) (Values, error) {
+	x, y := in["logits"], in["target"]
+	w, pw := optional(in, "weight", x.Shape), optional(in, "pos_weight", x.Shape)
+	dx, dy := Zeros(x.Shape), Zeros(x.Shape)
+	for i, x := range x.Data {
+		y, scale := y.Data[i], upstream.Data[i]*w.Data[i]
+		dx.Data[i] = scale * ((1-y)*sigmoid(x) - pw.Data[i]*y*sigmoid(-x))
+		// pw softplus(-x) - softplus(x), with softplus(x) = x + softplus(-x)
+		dy.Data[i] = scale * ((pw.Data[i]-1)*softplus(-x) - x)
+	}
+	return Values{"logits": dx, "target": dy}, nil
+}
+
+// relativeBound allows each term of a loss the same relative error.
+func relativeBound(value func(Values, Params) (Terms, error), in Values, p Params, relative float64) (Array, error) {
+	terms, err := value(in, p)
+	if err != nil {
+		return Array{}, err
+	}
+	bound := Zeros(terms.Loss.Shape)
+	for i, loss := range terms.Loss.Data {
+		bound.Data[i] = relative * math.Abs(loss)
+	}
+	return bound, nil
+}
+
+func buildSigmoidCrossEntropy(b *ops.Builder, in map[string]ops.Value, _ Params) ops.Terms {
+	m := buildMargin(b, in["logits"], in["target"])
+	loss := m.crossEntropy(b)
+	if pw := in["pos_weight"]; pw.Present() {
+		loss = m.weightedCrossEntropy(b, in["target"], pw)
+	}
+	if w := in["weight"]; w.Present() {
+		loss = scale(b, loss, w)
+	}
+	return ops.Terms{Loss: loss}
+}
+
+// margin is what the lowerings of sigmoid losses have in common. With wrong = 1-y
+// where x > 0 and y elsewhere, that is, how far the label is from the side that
+// the logit is on, and e = e^-|x|, every part is a sum of terms that are not
+// negative:
+//
+//	cross-entropy = log1p(e) + |x| wrong
+//	1 - p_t       = (wrong + e (1 - wrong)) / (1 + e)
+type margin struct {
+	positive ops.Value // 1 where x > 0, else 0
+	wrong    ops.Value
+	negAbs   ops.Value // -|x|
+	e        ops.Value
+	log1p    ops.Value
+}
+
+func buildMargin(b *ops.Builder, x, y ops.Value) margin {
+	var m margin
+	m.positive = b.Label(b.Cast(b.Greater(x, b.Scalar(x, 0)), x.DType()), "positive")
+	m.wrong = b.Label(b.Abs(b.Sub(m.positive, y)), "wrong")
+	m.negAbs = b.Neg(b.Abs(x))
+	m.e = b.Exp(m.negAbs)
+	m.log1p = b.Log1p(m.e)
+	return m
+}
+
+func (m margin) crossEntropy(b *ops.Builder) ops.Value {
+	return b.Label(b.Sub(m.log1p, b.Mul(m.negAbs, m.wrong)), "cross_entropy")
+}
+
+// weightedCrossEntropy is positiveWeight y softplus(-x) + (1 - y) softplus(x).
+func (m margin) weightedCrossEntropy(b *ops.Builder, y, positiveWeight ops.Value) ops.Value {
+	one := b.Scalar(y, 1)
+	positives := b.Mul(scale(b, y, positiveWeight), m.softplusNegative(b))
+	negatives := b.Mul(b.Sub(one, y), m.softplus(b))
+	return b.Label(b.Add(positives, negatives), "cross_entropy")
+}
+
+// softplus is log(1 + e^x) = log1p(e) + |x| where x > 0.
+func (m margin) softplus(b *ops.Builder) ops.Value {
+	return b.Label(b.Sub(m.log1p, b.Mul(m.negAbs, m.positive)), "softplus")
+}
+
+// softplusNegative is log(1 + e^-x).
+func (m margin) softplusNegative(b *ops.Builder) ops.Value {
+	negative := b.Sub(b.Scalar(m.positive, 1), m.positive)
+	return b.Label(b.Sub(m.log1p, b.Mul(m.negAbs, negative)), "softplus_negative")
+}

@@ -1,0 +1,10 @@
+// Package ops is the ONNX side of onnxloss: element types, shapes, and a Builder
+// that makes graphs of standard operators for the operator set version asked for.
+//
+// A Builder keeps its first error, so that a formula reads as a formula:
+//
+//	b := ops.NewBuilder(17, "", nil)
+//	x := b.Input("x", ops.Float32, ops.Shape{ops.Symbolic("N")})
+//	y := b.Output(b.Log1p(b.Exp(x)), "y")
+//	fragment, err := b.Finish(y)
+package ops

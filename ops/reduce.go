@@ -1,0 +1,102 @@
+package ops
+
+import "slices"
+
+// ReduceSum adds up over the given axes, or over all where none is given. Sizes
+// of reduced axes become 1 with keep, else the axes vanish.
+func (b *Builder) ReduceSum(x Value, keep bool, axes ...int) Value {
+	return b.reduce("ReduceSum", 13, x, keep, axes)
+}
+
+// ReduceMean averages; see ReduceSum for axes and keep.
+func (b *Builder) ReduceMean(x Value, keep bool, axes ...int) Value {
+	return b.reduce("ReduceMean", 18, x, keep, axes)
+}
+
+// ReduceMax takes the largest; see ReduceSum for axes and keep.
+func (b *Builder) ReduceMax(x Value, keep bool, axes ...int) Value {
+	return b.reduce("ReduceMax", 18, x, keep, axes)
+}
+
+// ReduceMin takes the smallest; see ReduceSum for axes and keep.
+func (b *Builder) ReduceMin(x Value, keep bool, axes ...int) Value {
+	return b.reduce("ReduceMin", 18, x, keep, axes)
+}
+
+// reduce emits a reduction whose axes are an input from the opset inputSince on,
+// and an attribute before.
+func (b *Builder) reduce(op string, inputSince int, x Value, keep bool, axes []int) Value {
+	shape, ok := reducedShape(x.Shape(), keep, axes)
+	if !ok {
+		b.fail("%s: axes %v do not fit shape %s", op, axes, x.Shape())
+	}
+	inputs := []Value{x}
+	attributes := []*Attribute{IntAttribute("keepdims", boolInt(keep))}
+	switch {
+	case len(axes) == 0:
+	case b.opset >= inputSince:
+		inputs = append(inputs, b.Int64s(axes...))
+	default:
+		attributes = append(attributes, IntsAttribute("axes", int64s(axes)))
+	}
+	return b.emit(op, x.DType(), shape, inputs, attributes...)
+}
+
+func reducedShape(s Shape, keep bool, axes []int) (Shape, bool) {
+	if len(axes) == 0 && !keep {
+		return Shape{}, true
+	}
+	if !s.Known() {
+		return nil, true
+	}
+	for _, axis := range axes {
+		if axis < -len(s) || axis >= len(s) {
+			return nil, false
+		}
+	}
+	reduced := Shape{}
+	for i, d := range s {
+		hit := len(axes) == 0 || slices.Contains(axes, i) || slices.Contains(axes, i-len(s))
+		switch {
+		case !hit:
+			reduced = append(reduced, d)
+		case keep:
+			reduced = append(reduced, Fixed(1))
+		}
+	}
+	return reduced, true
+}
+
+func boolInt(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func int64s(numbers []int) []int64 {
+	wide := make([]int64, len(numbers))
+	for i, n := range numbers {
+		wide[i] = int64(n)
+	}
+	return wide
+}
+
+// LogSoftmax is x - log Σ e^x along one axis. Before opset 13 the operator of that
+// name flattens its input, so that it is built from its parts there.
+func (b *Builder) LogSoftmax(x Value, axis int) Value {
+	if b.opset >= 13 {
+		return b.emit("LogSoftmax", x.DType(), x.Shape(), []Value{x}, IntAttribute("axis", int64(axis)))
+	}
+	shifted := b.Sub(x, b.ReduceMax(x, true, axis))
+	return b.Sub(shifted, b.Log(b.ReduceSum(b.Exp(shifted), true, axis)))
+}
+
+// Softmax is e^x / Σ e^x along one axis; see LogSoftmax on opsets before 13.
+func (b *Builder) Softmax(x Value, axis int) Value {
+	if b.opset >= 13 {
+		return b.emit("Softmax", x.DType(), x.Shape(), []Value{x}, IntAttribute("axis", int64(axis)))
+	}
+	e := b.Exp(b.Sub(x, b.ReduceMax(x, true, axis)))
+	return b.Div(e, b.ReduceSum(e, true, axis))
+}

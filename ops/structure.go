@@ -1,0 +1,194 @@
+package ops
+
+import "slices"
+
+// ShapeOf gives x's shape as an int64 vector.
+func (b *Builder) ShapeOf(x Value) Value {
+	shape := Shape{Dim{}}
+	if x.Shape().Known() {
+		shape = Shape{Fixed(len(x.Shape()))}
+	}
+	return b.emit("Shape", Int64, shape, []Value{x})
+}
+
+// SizeOf gives the number of x's elements, an int64 scalar.
+func (b *Builder) SizeOf(x Value) Value {
+	return b.emit("Size", Int64, Shape{}, []Value{x})
+}
+
+// Unsqueeze inserts an axis of size 1 so that it is at the given place of the
+// result.
+func (b *Builder) Unsqueeze(x Value, axis int) Value {
+	var shape Shape
+	if s := x.Shape(); s.Known() {
+		at := axis
+		if at < 0 {
+			at += len(s) + 1
+		}
+		if at < 0 || at > len(s) {
+			b.fail("Unsqueeze: axis %d does not fit shape %s", axis, s)
+			return Value{}
+		}
+		shape = slices.Insert(slices.Clone(s), at, Fixed(1))
+	}
+	return b.axisOperator("Unsqueeze", x, axis, shape)
+}
+
+// Squeeze removes an axis of size 1.
+func (b *Builder) Squeeze(x Value, axis int) Value {
+	var shape Shape
+	if s := x.Shape(); s.Known() {
+		at := axis
+		if at < 0 {
+			at += len(s)
+		}
+		if at < 0 || at >= len(s) {
+			b.fail("Squeeze: axis %d does not fit shape %s", axis, s)
+			return Value{}
+		}
+		if n, ok := s[at].Size(); ok && n != 1 {
+			b.fail("Squeeze: axis %d of shape %s is not of size 1", axis, s)
+		}
+		shape = slices.Delete(slices.Clone(s), at, at+1)
+	}
+	return b.axisOperator("Squeeze", x, axis, shape)
+}
+
+// axisOperator emits an operator whose axes are an input from opset 13 on.
+func (b *Builder) axisOperator(op string, x Value, axis int, shape Shape) Value {
+	if b.opset >= 13 {
+		return b.emit(op, x.DType(), shape, []Value{x, b.Int64s(axis)})
+	}
+	return b.emit(op, x.DType(), shape, []Value{x}, IntsAttribute("axes", []int64{int64(axis)}))
+}
+
+// Reshape gives x the shape that an int64 vector holds; known is what is known of
+// it beforehand. A size of -1 is worked out, one of 0 is copied from x.
+func (b *Builder) Reshape(x, shape Value, known Shape) Value {
+	return b.emit("Reshape", x.DType(), known, []Value{x, shape})
+}
+
+// Concat joins vectors or tensors along an axis.
+func (b *Builder) Concat(axis int, parts ...Value) Value {
+	if len(parts) == 0 {
+		b.fail("Concat: nothing to join")
+		return Value{}
+	}
+	shape := concatShape(axis, parts)
+	return b.emit("Concat", parts[0].DType(), shape, parts, IntAttribute("axis", int64(axis)))
+}
+
+func concatShape(axis int, parts []Value) Shape {
+	first := parts[0].Shape()
+	if !first.Known() || axis < 0 || axis >= len(first) {
+		return nil
+	}
+	shape := slices.Clone(first)
+	total := 0
+	for _, part := range parts {
+		s := part.Shape()
+		if !s.Known() || len(s) != len(first) {
+			return nil
+		}
+		n, ok := s[axis].Size()
+		if !ok {
+			shape[axis] = Dim{}
+			return shape
+		}
+		total += n
+	}
+	shape[axis] = Fixed(total)
+	return shape
+}
+
+// Slice takes the elements from start up to but without end along one axis.
+func (b *Builder) Slice(x Value, axis, start, end int) Value {
+	shape := slices.Clone(x.Shape())
+	if shape.Known() {
+		if axis < 0 || axis >= len(shape) {
+			b.fail("Slice: axis %d does not fit shape %s", axis, shape)
+			return Value{}
+		}
+		shape[axis] = slicedDim(shape[axis], start, end)
+	}
+	if b.opset < 10 {
+		return b.emit("Slice", x.DType(), shape, []Value{x}, IntsAttribute("starts", []int64{int64(start)}),
+			IntsAttribute("ends", []int64{int64(end)}), IntsAttribute("axes", []int64{int64(axis)}))
+	}
+	return b.emit("Slice", x.DType(), shape, []Value{x, b.Int64s(start), b.Int64s(end), b.Int64s(axis)})
+}
+
+func slicedDim(d Dim, start, end int) Dim {
+	n, ok := d.Size()
+	if !ok {
+		return Dim{}
+	}
+	clamp := func(at int) int {
+		if at < 0 {
+			at += n
+		}
+		return min(max(at, 0), n)
+	}
+	return Fixed(max(clamp(end)-clamp(start), 0))
+}
+
+// Gather takes the entries of x along an axis that an integer tensor names.
+func (b *Builder) Gather(x, indices Value, axis int) Value {
+	var shape Shape
+	if s, i := x.Shape(), indices.Shape(); s.Known() && i.Known() {
+		if axis < 0 || axis >= len(s) {
+			b.fail("Gather: axis %d does not fit shape %s", axis, s)
+			return Value{}
+		}
+		shape = slices.Concat(Shape{}, s[:axis], i, s[axis+1:])
+	}
+	return b.emit("Gather", x.DType(), shape, []Value{x, indices}, IntAttribute("axis", int64(axis)))
+}
+
+// GatherElements takes, for each element of indices, the entry of x at the same
+// place but for its position along axis. It needs opset 11.
+func (b *Builder) GatherElements(x, indices Value, axis int) Value {
+	if b.opset < 11 {
+		b.fail("GatherElements needs opset 11, got %d", b.opset)
+	}
+	return b.emit("GatherElements", x.DType(), indices.Shape(), []Value{x, indices}, IntAttribute("axis", int64(axis)))
+}
+
+// Filled makes a tensor of one number in the shape that an int64 vector holds.
+func (b *Builder) Filled(shape Value, dtype DType, x float64, known Shape) Value {
+	raw, err := encode(dtype, []float64{x})
+	if err != nil {
+		b.fail("ConstantOfShape: %v", err)
+		return Value{}
+	}
+	return b.emit("ConstantOfShape", dtype, known, []Value{shape}, tensorAttribute("value", dtype, []int64{1}, raw))
+}
+
+// AlongAxis1 shapes a vector [C] so that it broadcasts along axis 1 of like, whose
+// rank may be unknown until the model runs.
+func (b *Builder) AlongAxis1(vector, like Value) Value {
+	if s := like.Shape(); s.Known() {
+		dims := make([]int, len(s))
+		known := make(Shape, len(s))
+		for i := range dims {
+			dims[i], known[i] = 1, Fixed(1)
+		}
+		if len(s) < 2 {
+			b.fail("a vector along axis 1 needs a tensor of rank 2 or more, got shape %s", s)
+			return Value{}
+		}
+		dims[1], known[1] = -1, s[1]
+		return b.Reshape(vector, b.Int64s(dims...), known)
+	}
+	rank := b.ShapeOf(b.ShapeOf(like))
+	ones := b.Filled(b.Sub(rank, b.Int64s(2)), Int64, 1, Shape{Dim{}})
+	return b.Reshape(vector, b.Concat(0, b.Int64s(1, -1), ones), nil)
+}
+
+// Range is 0, 1, ... up to but without an int64 scalar. It needs opset 11.
+func (b *Builder) Range(limit Value) Value {
+	if b.opset < 11 {
+		b.fail("Range needs opset 11, got %d", b.opset)
+	}
+	return b.emit("Range", limit.DType(), Shape{Dim{}}, []Value{b.Scalar(limit, 0), limit, b.Scalar(limit, 1)})
+}
