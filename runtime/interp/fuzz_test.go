@@ -172,6 +172,17 @@ func (p *picker) number() int64 {
 	}
 }
 
+func (p *picker) float() float32 {
+	switch x := p.number(); x {
+	case math.MaxInt64:
+		return float32(math.NaN())
+	case math.MinInt64:
+		return float32(math.Inf(-1))
+	default:
+		return float32(x)
+	}
+}
+
 var attributeNames = map[byte]string{
 	0: "axis", 1: "axes", 2: "keepdims", 3: "kernel_shape", 4: "pads", 5: "strides", 6: "dilations", 7: "group",
 	8: "output_shape", 9: "output_padding", 10: "ceil_mode", 11: "perm", 12: "starts", 13: "ends", 14: "split",
@@ -223,7 +234,7 @@ func (p *picker) tensor() engine.Tensor {
 		engine.Data[int64](x)[i] = p.number()
 	}
 	for i := range engine.Data[float32](x) {
-		engine.Data[float32](x)[i] = float32(p.number())
+		engine.Data[float32](x)[i] = p.float()
 	}
 	for i := range engine.Data[int8](x) {
 		engine.Data[int8](x)[i] = int8(p.next())

@@ -81,6 +81,7 @@ func TestExtremesStayExact(t *testing.T) {
 		{"Softmax of equal scores", "Softmax", nil, []engine.Tensor{vector(3e38, 3e38)}, vector(.5, .5)},
 		{"LogSoftmax of huge scores", "LogSoftmax", nil, []engine.Tensor{vector(1e4, -1e4)}, vector(0, -2e4)},
 		{"LogSoftmax of equal huge scores keeps its digits", "LogSoftmax", nil, []engine.Tensor{vector(3e38, 3e38)}, vector(-log2, -log2)},
+		{"Hardmax with NaN", "Hardmax", nil, []engine.Tensor{vector(nan, 1)}, vector(1, 0)},
 		{"LogSoftmax of -Inf", "LogSoftmax", nil, []engine.Tensor{vector(0, -inf)}, vector(0, -inf)},
 		{"ReduceLogSumExp of huge scores", "ReduceLogSumExp", nil, []engine.Tensor{vector(1e4, 1e4)}, vector(1e4 + log2)},
 		{"ReduceSum of many small numbers", "ReduceSum", nil, []engine.Tensor{vector(1e8, 1, 1, 1, 1, 1, 1, 1, 1)}, vector(1e8 + 8)},

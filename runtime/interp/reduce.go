@@ -339,7 +339,7 @@ func (r real[T]) softmax(shape, bases, lane []int, logarithm, hard bool) (engine
 		write := func(j int, x float64) { out[bases[i]+lane[j]] = T(x) }
 		switch {
 		case hard:
-			write(slices.Index(list, slices.Max(list)), 1)
+			write(firstLargest(list), 1)
 		case logarithm:
 			peak, rest := logSumExpParts(list)
 			for j, x := range list {
@@ -350,6 +350,17 @@ func (r real[T]) softmax(shape, bases, lane []int, logarithm, hard bool) (engine
 		}
 	})
 	return engine.New(shape, out)
+}
+
+// firstLargest passes over NaNs, unless one comes first.
+func firstLargest[T float](list []T) int {
+	best := 0
+	for i, x := range list {
+		if x > list[best] {
+			best = i
+		}
+	}
+	return best
 }
 
 // logSumExpParts gives log(sum(exp(x))) as a sum of two: together they would
