@@ -103,8 +103,12 @@ func contract(in []engine.Tensor, labels []string, result string, sizes map[rune
 			summed = append(summed, sizes[label])
 		}
 	}
-	if n, err := room(shape, 8); err != nil || n == 0 {
-		return finish(shape, []float32{}, err)
+	n, err := room(shape, 8)
+	if err != nil {
+		return engine.Tensor{}, err
+	}
+	if n == 0 {
+		return engine.Zeros(in[0].DType(), shape)
 	}
 	if _, err := room(summed, 8); err != nil {
 		return engine.Tensor{}, err

@@ -18,10 +18,10 @@ import (
 
 // The newest versions of the standard that the operators were written for.
 const (
-	minIR     = 3
-	maxIR     = 13
-	maxOpset  = 26
-	mainRealm = "" // the domain of the standard's own operators
+	minIR      = 3
+	maxIR      = 13
+	maxOpset   = 26
+	mainDomain = "" // the domain of the standard's own operators
 )
 
 type interpreter struct{}
@@ -31,6 +31,8 @@ type interpreter struct{}
 // Load refuses a model that is malformed, and wraps engine.ErrUnsupported for one
 // that uses an operator, element type or opset that is not had. The outputs of a
 // run may share their elements with its inputs and with the model's constants.
+// A tensor is limited to 2 GiB, and no model makes the engine panic; but a model
+// with a Loop that never ends runs for ever.
 func New() engine.Engine { return interpreter{} }
 
 func (interpreter) Name() string { return "interp" }

@@ -102,7 +102,7 @@ func opsetImports(imports []*onnxpb.OperatorSetIdProto) (map[string]int, error) 
 		if before, twice := opsets[domain]; twice && before != opset {
 			return nil, fmt.Errorf("domain %q is imported as opset %d and as opset %d", domain, before, opset)
 		}
-		if domain == mainRealm && (opset < 1 || opset > maxOpset) {
+		if domain == mainDomain && (opset < 1 || opset > maxOpset) {
 			return nil, fmt.Errorf("the model uses opset %d, this engine knows 1 to %d: %w", opset, maxOpset, engine.ErrUnsupported)
 		}
 		opsets[domain] = opset
@@ -113,7 +113,7 @@ func opsetImports(imports []*onnxpb.OperatorSetIdProto) (map[string]int, error) 
 // standardDomain gives the two spellings of the standard's domain one name.
 func standardDomain(domain string) string {
 	if domain == "ai.onnx" {
-		return mainRealm
+		return mainDomain
 	}
 	return domain
 }
@@ -265,10 +265,10 @@ func (l *loader) node(n *onnxpb.NodeProto, env environment) ([]step, error) {
 	if f := l.functions[key]; f != nil {
 		return l.call(f, key, n, inputs, list, env)
 	}
-	if domain != mainRealm {
+	if domain != mainDomain {
 		return nil, fmt.Errorf("domain %q has no such operator or function here: %w", domain, engine.ErrUnsupported)
 	}
-	opset, ok := env.opsets[mainRealm]
+	opset, ok := env.opsets[mainDomain]
 	if !ok {
 		return nil, fmt.Errorf("the standard's operators are used, but no opset of theirs is imported")
 	}

@@ -153,7 +153,7 @@ var networkOperators = map[string][]version{
 	"LpPool":                    {{2, "F -> F", lpPool}},
 	"GlobalAveragePool":         {{1, "F -> F", globalPool("Mean")}},
 	"GlobalMaxPool":             {{1, "F -> F", globalPool("Max")}},
-	"BatchNormalization":        {{7, "F G G H H -> F", batchNormalization}, {9, "F G G H H -> F", batchNormalization}},
+	"BatchNormalization":        {{7, "F G G H H -> F", batchNormalization}},
 	"InstanceNormalization":     {{6, "F F F -> F", groupNormalization(true)}},
 	"GroupNormalization":        {{21, "F F F -> F", groupNormalization(false)}},
 	"LayerNormalization":        {{17, "F F F? -> F U U", layerNormalization(true)}},

@@ -101,6 +101,7 @@ func TestExtremesStayExact(t *testing.T) {
 		{"the sum of nothing", "ReduceSum", nil, []engine.Tensor{vector()}, vector(0)},
 		{"the maximum of nothing", "ReduceMax", nil, []engine.Tensor{vector()}, vector(-inf)},
 		{"Gather counts from the end", "Gather", nil, []engine.Tensor{vector(1, 2, 3), indices(-1)}, vector(3)},
+		{"Einsum keeps the element type of nothing", "Einsum", attributes(text("equation", "i->i")), []engine.Tensor{indices()}, indices()},
 		{"MatMul over no elements", "MatMul", nil, []engine.Tensor{grid(2, 0), grid(0, 1)}, grid(2, 1, 0, 0)},
 	} {
 		t.Run(c.name, func(t *testing.T) { same(t, apply(t, c.op, 17, c.attributes, c.inputs...), c.want) })
