@@ -222,4 +222,3 @@ func buildSplitFocal(b *ops.Builder, x, smooth, posWeight ops.Value, params Para
 		b.Mul(negatives, b.Scalar(x, alphaNeg)),
 	), "focal")
 }
-

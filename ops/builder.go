@@ -141,19 +141,23 @@ func (b *Builder) Assume(v Value, shape Shape) Value {
 	return v
 }
 
-// Output copies a value to a tensor of exactly this name. It fails where the name
-// is taken.
+// Output gives a value exactly this name, copying it where it has a fixed one
+// already. It fails where the name is taken.
 func (b *Builder) Output(v Value, name string) Value {
 	if b.taken[name] {
 		b.fail("the output name %q is taken", name)
 		return v
 	}
-	out := b.Identity(v)
-	if out.v != nil {
-		out.v.name, out.v.given = name, true
-		b.taken[name] = true
+	if !v.Present() {
+		b.fail("the output %q has no value", name)
+		return v
 	}
-	return out
+	if v.v.given {
+		v = b.Identity(v)
+	}
+	v.v.name, v.v.given = name, true
+	b.taken[name] = true
+	return v
 }
 
 // Attribute is one named attribute of a node.

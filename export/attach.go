@@ -1,0 +1,287 @@
+package export
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/ops"
+	"google.golang.org/protobuf/proto"
+)
+
+// AttachOptions say how a loss is put onto a model. The opset is the model's own;
+// Options.Opset must be 0. The element type is that of the prediction where none
+// is asked for, and float32 for predictions of a half type.
+type AttachOptions struct {
+	Options
+	// Bind maps inputs of the loss to tensors of the model. A prediction that is
+	// not bound is found by itself where there is only one way; other inputs
+	// become inputs of the model.
+	Bind map[string]string
+	// Output names the loss's tensor; "loss", or the next free name, where empty.
+	Output string
+}
+
+// Attach gives a copy of a model that computes a loss as well. Its own inputs,
+// outputs and nodes stay as they are.
+func Attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o AttachOptions) (*onnxpb.ModelProto, error) {
+	attached, err := attach(model, loss, p, o)
+	if err != nil {
+		return nil, fmt.Errorf("export: attach %s: %w", loss.Command(), err)
+	}
+	return attached, nil
+}
+
+func attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o AttachOptions) (*onnxpb.ModelProto, error) {
+	if model.GetGraph() == nil {
+		return nil, fmt.Errorf("the model has no graph")
+	}
+	if known, err := Describe(model); err == nil {
+		return nil, fmt.Errorf("the model already carries %s; start from the model without it", known.Loss.Command())
+	}
+	if o.Opset != 0 {
+		return nil, fmt.Errorf("the opset is the model's own and cannot be set to %d", o.Opset)
+	}
+	host := newHost(proto.Clone(model).(*onnxpb.ModelProto))
+	inputs, err := chosenInputs(loss, p, append(slices.Clone(o.With), boundNames(o.Bind)...))
+	if err != nil {
+		return nil, err
+	}
+	operands, err := host.bind(inputs, o.Bind)
+	if err != nil {
+		return nil, err
+	}
+	if o.DType == ops.Undefined {
+		o.DType = operands[0].dtype
+		if o.DType.IsHalf() {
+			o.DType = ops.Float32
+		}
+	}
+	if o.Opset = opsetOf(model.OpsetImport, ""); o.Opset < ops.MinOpset {
+		return nil, fmt.Errorf("the model is of opset %d; losses need opset %d or newer", o.Opset, ops.MinOpset)
+	}
+	// Models older than exported losses may be served by a loss that needs nothing
+	// newer; the builder says so where it does.
+	opset := o.Opset
+	o.Opset = max(opset, MinOpset)
+	if o.Options, err = o.withDefaults(); err != nil {
+		return nil, err
+	}
+	o.Opset = opset
+
+	l := lowering{loss: loss, params: p, options: o.Options}
+	if l.inputs, err = host.complete(inputs, operands, o.Options); err != nil {
+		return nil, err
+	}
+	output, err := host.outputName(o.Output)
+	if err != nil {
+		return nil, err
+	}
+	emitted, err := l.emit(output, host.taken)
+	if err != nil {
+		return nil, err
+	}
+	if err := emitted.addTo(host.model, output); err != nil {
+		return nil, err
+	}
+	description := Description{
+		Loss: loss, Params: p, Form: o.Form, Opset: o.Opset, DType: o.DType, Reduction: o.Reduction,
+		Inputs: map[string]string{}, Output: output, Attached: true,
+	}
+	for _, in := range l.inputs {
+		description.Inputs[in.Name] = in.tensor
+	}
+	return host.model, description.stamp(host.model)
+}
+
+func boundNames(bind map[string]string) []string {
+	names := make([]string, 0, len(bind))
+	for name := range bind {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// host is a model that a loss is put onto.
+type host struct {
+	model  *onnxpb.ModelProto
+	taken  map[string]bool                   // every tensor and node name
+	typeOf map[string]*onnxpb.ValueInfoProto // of the tensors that the file gives types for
+}
+
+func newHost(model *onnxpb.ModelProto) *host {
+	h := &host{model: model, taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{}}
+	h.takeNames(model.Graph)
+	for _, infos := range [][]*onnxpb.ValueInfoProto{model.Graph.ValueInfo, model.Graph.Input, model.Graph.Output} {
+		for _, info := range infos {
+			h.typeOf[info.GetName()] = info
+		}
+	}
+	return h
+}
+
+// takeNames collects the names of a graph and of the graphs inside its nodes.
+func (h *host) takeNames(g *onnxpb.GraphProto) {
+	for _, infos := range [][]*onnxpb.ValueInfoProto{g.GetInput(), g.GetOutput(), g.GetValueInfo()} {
+		for _, info := range infos {
+			h.taken[info.GetName()] = true
+		}
+	}
+	for _, t := range g.GetInitializer() {
+		h.taken[t.GetName()] = true
+	}
+	for _, t := range g.GetSparseInitializer() {
+		h.taken[t.GetValues().GetName()] = true
+	}
+	for _, n := range g.GetNode() {
+		h.taken[n.GetName()] = true
+		for _, name := range slices.Concat(n.Input, n.Output) {
+			h.taken[name] = true
+		}
+		for _, a := range n.Attribute {
+			if a.G != nil {
+				h.takeNames(a.G)
+			}
+			for _, inner := range a.Graphs {
+				h.takeNames(inner)
+			}
+		}
+	}
+}
+
+// bind finds the tensors that inputs of the loss are bound to, the prediction
+// first.
+func (h *host) bind(inputs []losses.Input, bind map[string]string) ([]operand, error) {
+	var operands []operand
+	for _, in := range inputs {
+		tensor, ok := bind[in.Name]
+		if !ok && in.Role != losses.Prediction {
+			continue
+		}
+		if !ok {
+			var err error
+			if tensor, err = h.findPrediction(in); err != nil {
+				return nil, err
+			}
+		}
+		o, err := h.operand(in, tensor)
+		if err != nil {
+			return nil, err
+		}
+		operands = append(operands, o)
+	}
+	return operands, nil
+}
+
+// findPrediction picks the output of the input's own name, or the only
+// floating-point output.
+func (h *host) findPrediction(in losses.Input) (string, error) {
+	var candidates []string
+	for _, out := range h.model.Graph.Output {
+		if !ops.DType(out.GetType().GetTensorType().GetElemType()).IsFloat() {
+			continue
+		}
+		if out.GetName() == in.Name {
+			return in.Name, nil
+		}
+		candidates = append(candidates, out.GetName())
+	}
+	switch len(candidates) {
+	case 0:
+		return "", fmt.Errorf("the model has no floating-point output to be the %s; bind one with %s=TENSOR", in.Name, in.Name)
+	case 1:
+		return candidates[0], nil
+	}
+	return "", fmt.Errorf("the %s could be any of the outputs %s; bind one with %s=TENSOR", in.Name, strings.Join(candidates, ", "), in.Name)
+}
+
+// operand checks that a tensor can be an input of the loss.
+func (h *host) operand(in losses.Input, tensor string) (operand, error) {
+	info, ok := h.typeOf[tensor]
+	if !ok && h.taken[tensor] {
+		return operand{}, fmt.Errorf("%s cannot be bound to %q: the file does not say its type and shape; run ONNX shape inference on the model first, or bind an output", in.Name, tensor)
+	}
+	if !ok {
+		return operand{}, fmt.Errorf("%s cannot be bound to %q: the model has no such tensor; its outputs are %s", in.Name, tensor, infoNames(h.model.Graph.Output))
+	}
+	t := info.GetType().GetTensorType()
+	if t == nil {
+		return operand{}, fmt.Errorf("%s cannot be bound to %q, which is not a tensor", in.Name, tensor)
+	}
+	o := operand{Input: in, tensor: tensor, dtype: ops.DType(t.GetElemType()), shape: ops.ShapeOf(t)}
+	switch index := in.Domain == losses.ClassIndex; {
+	case index && o.dtype != ops.Int64 && o.dtype != ops.Int32:
+		return operand{}, fmt.Errorf("%s needs class indices of type int64 or int32, but %q is %s%s", in.Name, tensor, o.dtype, o.shape)
+	case !index && !o.dtype.IsFloat():
+		return operand{}, fmt.Errorf("%s needs floating-point numbers, but %q is %s%s", in.Name, tensor, o.dtype, o.shape)
+	}
+	return o, nil
+}
+
+func infoNames(infos []*onnxpb.ValueInfoProto) string {
+	names := make([]string, len(infos))
+	for i, info := range infos {
+		names[i] = info.GetName()
+	}
+	return strings.Join(names, ", ")
+}
+
+// complete adds an input to the model for every input of the loss that is not
+// bound, in a shape that follows from the bound ones.
+func (h *host) complete(inputs []losses.Input, bound []operand, o Options) ([]operand, error) {
+	shapes := map[string]ops.Shape{}
+	for name, shape := range o.Shapes {
+		shapes[name] = shape
+	}
+	for _, b := range bound {
+		if asked, ok := shapes[b.Name]; ok {
+			return nil, fmt.Errorf("a shape, %s, is given for %s, but that is bound to %q of shape %s", asked, b.Name, b.tensor, b.shape)
+		}
+		shapes[b.Name] = b.shape
+	}
+	shapes, err := inputShapes(inputs, shapes)
+	if err != nil {
+		return nil, err
+	}
+	var operands []operand
+	for _, in := range inputs {
+		at := slices.IndexFunc(bound, func(b operand) bool { return b.Name == in.Name })
+		if at >= 0 {
+			operands = append(operands, bound[at])
+			continue
+		}
+		made := operand{Input: in, tensor: h.free(in.Name), dtype: o.inputType(in), shape: shapes[in.Name]}
+		info := ops.ValueInfo(made.tensor, made.dtype, made.shape)
+		info.DocString = proto.String(in.Doc)
+		h.model.Graph.Input = append(h.model.Graph.Input, info)
+		operands = append(operands, made)
+	}
+	return operands, nil
+}
+
+// free gives a name that the model does not have, and takes it.
+func (h *host) free(name string) string {
+	unique := name
+	for i := 2; h.taken[unique]; i++ {
+		unique = fmt.Sprintf("%s_%d", name, i)
+	}
+	h.taken[unique] = true
+	return unique
+}
+
+// outputName is the name asked for, or a free one. It is not taken here: the
+// builder does that.
+func (h *host) outputName(asked string) (string, error) {
+	if asked == "" {
+		name := h.free("loss")
+		delete(h.taken, name)
+		return name, nil
+	}
+	if h.taken[asked] {
+		return "", fmt.Errorf("the name %q of the loss's output is taken in the model; ask for another", asked)
+	}
+	return asked, nil
+}

@@ -1,0 +1,289 @@
+package export
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+
+	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/ops"
+	"google.golang.org/protobuf/proto"
+)
+
+// lowering is one loss on its way into a graph.
+type lowering struct {
+	loss    *losses.Loss
+	params  losses.Params
+	options Options
+	inputs  []operand
+}
+
+// operand is an input of the loss: what it is declared as, and the tensor it is.
+type operand struct {
+	losses.Input
+	tensor string
+	dtype  ops.DType
+	shape  ops.Shape
+}
+
+// piece is what a lowering adds to a model.
+type piece struct {
+	nodes     []*onnxpb.NodeProto
+	valueInfo []*onnxpb.ValueInfoProto
+	function  *onnxpb.FunctionProto // nil in form graph
+	shape     ops.Shape             // of the loss
+}
+
+// emit writes the loss in the form asked for, ending in the tensor output. Names
+// that taken reports are kept away from.
+func (l lowering) emit(output string, taken map[string]bool) (piece, error) {
+	if l.options.Form == Graph {
+		return l.emitGraph(l.loss.Name+"/", output, taken)
+	}
+	body, err := l.inFunction().emitGraph("", "loss", nil)
+	if err != nil {
+		return piece{}, err
+	}
+	function := l.function(body)
+	return piece{
+		nodes:     []*onnxpb.NodeProto{l.call(output)},
+		valueInfo: []*onnxpb.ValueInfoProto{ops.ValueInfo(output, l.options.DType, body.shape)},
+		function:  function,
+		shape:     body.shape,
+	}, nil
+}
+
+// emitGraph writes the loss as standard operators.
+func (l lowering) emitGraph(prefix, output string, taken map[string]bool) (piece, error) {
+	b := ops.NewBuilder(l.options.Opset, prefix, taken)
+	in := map[string]ops.Value{}
+	for _, o := range l.inputs {
+		in[o.Name] = l.widen(b, b.Input(o.tensor, o.dtype, o.shape), o.Input)
+	}
+	result := reduce(b, l.loss.Build(b, in, l.params), l.options.Reduction)
+	result = b.Output(b.Cast(result, l.options.DType), output)
+	fragment, err := b.Finish(result)
+	if err != nil {
+		return piece{}, fmt.Errorf("export: %s: %w", l.loss.Command(), err)
+	}
+	return piece{nodes: fragment.Nodes, valueInfo: fragment.ValueInfo, shape: result.Shape()}, nil
+}
+
+// widen turns a floating-point input into the type that the loss computes in:
+// float32 for the half types.
+func (l lowering) widen(b *ops.Builder, v ops.Value, in losses.Input) ops.Value {
+	if in.Domain == losses.ClassIndex {
+		return v
+	}
+	if l.options.DType.IsHalf() {
+		return b.Cast(v, ops.Float32)
+	}
+	return b.Cast(v, l.options.DType)
+}
+
+// reduce is the one place where a graph's loss becomes a mean or a sum. The number
+// of terms is counted at run time, so that a mean over nothing is NaN on every
+// engine.
+func reduce(b *ops.Builder, terms ops.Terms, r losses.Reduction) ops.Value {
+	if r == losses.None {
+		return terms.Loss
+	}
+	total := b.Label(b.ReduceSum(terms.Loss, false), "total")
+	if r == losses.Sum {
+		return total
+	}
+	divisor := b.Cast(b.SizeOf(terms.Loss), terms.Loss.DType())
+	if terms.Weight.Present() {
+		divisor = b.ReduceSum(terms.Weight, false)
+	}
+	return b.Div(total, b.Label(divisor, "divisor"))
+}
+
+// inFunction names the operands as the loss's inputs, as they are inside the body.
+func (l lowering) inFunction() lowering {
+	inputs := append([]operand(nil), l.inputs...)
+	for i := range inputs {
+		inputs[i].tensor = inputs[i].Name
+	}
+	l.inputs = inputs
+	return l
+}
+
+// signature lists all inputs that the loss can have, up to the last that is
+// there, so that every input keeps its position whatever else is left out.
+func (l lowering) signature() (names, tensors []string) {
+	last := 0
+	for i, in := range l.loss.InputsFor(l.params) {
+		names, tensors = append(names, in.Name), append(tensors, "")
+		for _, o := range l.inputs {
+			if o.Name == in.Name {
+				tensors[i], last = o.tensor, i+1
+			}
+		}
+	}
+	return names[:last], tensors[:last]
+}
+
+func (l lowering) function(body piece) *onnxpb.FunctionProto {
+	names, _ := l.signature()
+	function := &onnxpb.FunctionProto{
+		Name:        proto.String(l.loss.Name),
+		Domain:      proto.String(Domain),
+		DocString:   proto.String(l.loss.Summary),
+		Input:       names,
+		Output:      []string{"loss"},
+		Node:        body.nodes,
+		OpsetImport: []*onnxpb.OperatorSetIdProto{opsetImport("", l.options.Opset)},
+	}
+	for _, a := range l.attributes() {
+		function.Attribute = append(function.Attribute, a.GetName())
+	}
+	return function
+}
+
+// call is the node that stands for the whole loss.
+func (l lowering) call(output string) *onnxpb.NodeProto {
+	_, tensors := l.signature()
+	return &onnxpb.NodeProto{
+		Name:      proto.String(l.loss.Name + "/" + output),
+		OpType:    proto.String(l.loss.Name),
+		Domain:    proto.String(Domain),
+		Input:     tensors,
+		Output:    []string{output},
+		Attribute: l.attributes(),
+	}
+}
+
+// attributes writes the parameters and the reduction on the node, for kernels and
+// for whoever reads the graph; the body has them built in.
+func (l lowering) attributes() []*onnxpb.AttributeProto {
+	var attributes []*onnxpb.AttributeProto
+	for _, p := range l.loss.Declare {
+		switch p.Kind {
+		case losses.Float:
+			attributes = append(attributes, ops.FloatAttribute(p.Name, float32(l.params.Float(p.Name))))
+		case losses.Int:
+			attributes = append(attributes, ops.IntAttribute(p.Name, l.params.Int(p.Name)))
+		case losses.Bool:
+			var i int64
+			if l.params.Bool(p.Name) {
+				i = 1
+			}
+			attributes = append(attributes, ops.IntAttribute(p.Name, i))
+		case losses.String:
+			attributes = append(attributes, ops.StringAttribute(p.Name, l.params.String(p.Name)))
+		}
+	}
+	return append(attributes, ops.StringAttribute("reduction", string(l.options.Reduction)))
+}
+
+// addTo puts the piece into a model: nodes, types, function, operator sets and
+// the IR version that they need.
+func (p piece) addTo(model *onnxpb.ModelProto, output string) error {
+	needed := 0
+	if p.function != nil {
+		var err error
+		if needed, err = addFunction(model, p.function, p.nodes[0]); err != nil {
+			return err
+		}
+	}
+	graph := model.Graph
+	graph.Node = append(graph.Node, p.nodes...)
+	for _, info := range p.valueInfo {
+		if info.GetName() == output {
+			graph.Output = append(graph.Output, info)
+		} else {
+			graph.ValueInfo = append(graph.ValueInfo, info)
+		}
+	}
+	model.IrVersion = proto.Int64(max(model.GetIrVersion(), int64(needed)))
+	return nil
+}
+
+// The IR versions that brought functions, and several bodies under one name.
+const (
+	irFunctions = 8
+	irOverloads = 10
+)
+
+// addFunction adds a body, or finds the same one. A second body under the same
+// name becomes an overload. It returns the IR version that this needs.
+func addFunction(model *onnxpb.ModelProto, function *onnxpb.FunctionProto, call *onnxpb.NodeProto) (int, error) {
+	if opsetOf(model.OpsetImport, Domain) == 0 {
+		model.OpsetImport = append(model.OpsetImport, opsetImport(Domain, DomainVersion))
+	}
+	overloads := 0
+	for _, known := range model.Functions {
+		if known.GetDomain() != Domain || known.GetName() != function.GetName() {
+			continue
+		}
+		function.Overload = known.Overload
+		same, err := sameMessage(known, function)
+		if err != nil {
+			return 0, err
+		}
+		if same {
+			call.Overload = known.Overload
+			return 0, nil
+		}
+		overloads++
+	}
+	function.Overload = nil
+	needed := irFunctions
+	if overloads > 0 {
+		name := strconv.Itoa(overloads + 1)
+		function.Overload, call.Overload = &name, &name
+		needed = irOverloads
+	}
+	model.Functions = append(model.Functions, function)
+	return needed, nil
+}
+
+func sameMessage(a, b proto.Message) (bool, error) {
+	deterministic := proto.MarshalOptions{Deterministic: true}
+	x, err := deterministic.Marshal(a)
+	if err != nil {
+		return false, fmt.Errorf("export: encode: %w", err)
+	}
+	y, err := deterministic.Marshal(b)
+	if err != nil {
+		return false, fmt.Errorf("export: encode: %w", err)
+	}
+	return bytes.Equal(x, y), nil
+}
+
+func opsetImport(domain string, version int) *onnxpb.OperatorSetIdProto {
+	return &onnxpb.OperatorSetIdProto{Domain: proto.String(domain), Version: proto.Int64(int64(version))}
+}
+
+func opsetOf(imports []*onnxpb.OperatorSetIdProto, domain string) int {
+	for _, i := range imports {
+		if i.GetDomain() == domain {
+			return int(i.GetVersion())
+		}
+	}
+	return 0
+}
+
+// minIR is the oldest IR version of a model with this operator set, as the ONNX
+// versioning document lists them.
+func minIR(opset int) int64 {
+	switch {
+	case opset >= 25:
+		return 13
+	case opset == 24:
+		return 12
+	case opset == 23:
+		return 11
+	case opset >= 21:
+		return 10
+	case opset >= 19:
+		return 9
+	case opset >= 15:
+		return 8
+	case opset >= 12:
+		return 7
+	}
+	return int64(opset - 5) // 11: 6, 10: 5, 9: 4
+}

@@ -1,0 +1,134 @@
+package export
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/ops"
+)
+
+// axes is what the names in the declared shapes of a loss's inputs stand for.
+type axes struct {
+	sizes map[string][]ops.Dim
+	from  map[string]string // the input that said so
+	open  bool              // the number of further axes is unknown
+}
+
+func newAxes() axes { return axes{sizes: map[string][]ops.Dim{}, from: map[string]string{}} }
+
+// bind matches an input's declared shape with the one it has.
+func (a *axes) bind(in losses.Input, shape ops.Shape) error {
+	if !shape.Known() {
+		a.open = a.open || strings.Contains(in.Shape, "...")
+		return nil
+	}
+	names := strings.Split(in.Shape, ",")
+	rest := len(shape) - (len(names) - 1)
+	further := slices.Contains(names, "...")
+	if !further && len(shape) != len(names) || further && rest < 0 {
+		return fmt.Errorf("%s has shape %s, but the loss needs [%s]", in.Name, shape, in.Shape)
+	}
+	at := 0
+	for _, name := range names {
+		n := 1
+		if name == "..." {
+			n = rest
+		}
+		if err := a.set(name, shape[at:at+n], in.Name, shape); err != nil {
+			return err
+		}
+		at += n
+	}
+	return nil
+}
+
+func (a *axes) set(name string, dims []ops.Dim, input string, shape ops.Shape) error {
+	known, ok := a.sizes[name]
+	if !ok {
+		a.sizes[name], a.from[name] = dims, input
+		return nil
+	}
+	fits := len(known) == len(dims)
+	for i := 0; fits && i < len(dims); i++ {
+		x, fixedX := known[i].Size()
+		y, fixedY := dims[i].Size()
+		fits = !fixedX || !fixedY || x == y
+	}
+	if !fits {
+		return fmt.Errorf("%s has shape %s, which does not fit %s: %s is %s there", input, shape, a.from[name], name, ops.Shape(known))
+	}
+	return nil
+}
+
+// expand gives an input the shape that the others imply. Names that nothing was
+// said of become symbols; there are no further axes unless some were given.
+func (a *axes) expand(in losses.Input) ops.Shape {
+	if in.Broadcast || a.open && strings.Contains(in.Shape, "...") {
+		return nil
+	}
+	shape := ops.Shape{}
+	for name := range strings.SplitSeq(in.Shape, ",") {
+		dims, ok := a.sizes[name]
+		switch {
+		case ok:
+			shape = append(shape, dims...)
+		case name != "...":
+			shape = append(shape, ops.Symbolic(name))
+		}
+	}
+	return shape
+}
+
+// shortest is the shape of an input that nothing is said of: [N,C] where the
+// declared shape is only "...".
+func shortest(in losses.Input) ops.Shape {
+	if in.Shape == "..." {
+		return ops.Shape{ops.Symbolic("N"), ops.Symbolic("C")}
+	}
+	a := newAxes()
+	return a.expand(in)
+}
+
+// inputShapes gives every input a shape: those asked for, the shortest one for the
+// prediction, and for the others what follows.
+func inputShapes(inputs []losses.Input, asked map[string]ops.Shape) (map[string]ops.Shape, error) {
+	for name := range asked {
+		if !slices.ContainsFunc(inputs, func(in losses.Input) bool { return in.Name == name }) {
+			return nil, fmt.Errorf("a shape is given for %q, but the inputs are %s", name, inputNames(inputs))
+		}
+	}
+	a := newAxes()
+	shapes := map[string]ops.Shape{}
+	for _, in := range inputs {
+		shape, ok := asked[in.Name]
+		if !ok && in.Role == losses.Prediction && len(asked) == 0 {
+			shape, ok = shortest(in), true
+		}
+		if !ok {
+			continue
+		}
+		shapes[in.Name] = shape
+		if in.Broadcast {
+			continue
+		}
+		if err := a.bind(in, shape); err != nil {
+			return nil, err
+		}
+	}
+	for _, in := range inputs {
+		if _, ok := shapes[in.Name]; !ok {
+			shapes[in.Name] = a.expand(in)
+		}
+	}
+	return shapes, nil
+}
+
+func inputNames(inputs []losses.Input) string {
+	names := make([]string, len(inputs))
+	for i, in := range inputs {
+		names[i] = in.Name
+	}
+	return strings.Join(names, ", ")
+}
