@@ -22,15 +22,16 @@ import (
 )
 
 func main() {
-	schema := flag.String("schema", "../onnxpb/onnx.proto", "the schema to compile; the result is written beside it")
+	schema := flag.String("schema", "../onnxpb/onnx.proto", "the schema to compile")
+	out := flag.String("out", "../onnxpb", "the folder to write the Go file to")
 	flag.Parse()
-	if err := generate(*schema); err != nil {
+	if err := generate(*schema, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "protogen:", err)
 		os.Exit(1)
 	}
 }
 
-func generate(schema string) error {
+func generate(schema, out string) error {
 	dir, file := filepath.Split(schema)
 	compiler := protocompile.Compiler{
 		Resolver:       &protocompile.SourceResolver{ImportPaths: []string{dir}},
@@ -53,7 +54,7 @@ func generate(schema string) error {
 		return err
 	}
 	for _, f := range response.File {
-		if err := os.WriteFile(filepath.Join(dir, f.GetName()), []byte(f.GetContent()), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(out, f.GetName()), []byte(f.GetContent()), 0o644); err != nil {
 			return err
 		}
 	}
