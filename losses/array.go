@@ -2,6 +2,7 @@ package losses
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -14,17 +15,29 @@ type Array struct {
 // NewArray makes an array over data, which it keeps, or an error where the number
 // of elements is not what the shape asks for.
 func NewArray(shape []int, data []float64) (Array, error) {
+	a := Array{Shape: slices.Clone(shape), Data: data}
+	if err := a.check(); err != nil {
+		return Array{}, fmt.Errorf("losses: %w", err)
+	}
+	return a, nil
+}
+
+// check proves that the data is as much as the shape asks for.
+func (a Array) check() error {
 	n := 1
-	for _, d := range shape {
+	for _, d := range a.Shape {
 		if d < 0 {
-			return Array{}, fmt.Errorf("losses: shape %v has a negative size", shape)
+			return fmt.Errorf("shape %v has a negative size", a.Shape)
+		}
+		if d > 0 && n > math.MaxInt/d {
+			return fmt.Errorf("shape %v is too large", a.Shape)
 		}
 		n *= d
 	}
-	if n != len(data) {
-		return Array{}, fmt.Errorf("losses: shape %v needs %d elements, got %d", shape, n, len(data))
+	if n != len(a.Data) {
+		return fmt.Errorf("shape %v needs %d elements, got %d", a.Shape, n, len(a.Data))
 	}
-	return Array{Shape: slices.Clone(shape), Data: data}, nil
+	return nil
 }
 
 // Zeros makes an array of zeros.

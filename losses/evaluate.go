@@ -2,6 +2,7 @@ package losses
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -65,6 +66,9 @@ func (l *Loss) Terms(in Values, p Params) (Terms, error) {
 // weighs its terms; nil stands for ones. For Mean and Sum upstream must be nil.
 // The weights of a mean are taken as constants.
 func (l *Loss) EvaluateGradient(in Values, p Params, r Reduction, upstream *Array) (Values, error) {
+	if _, err := ParseReduction(string(r)); err != nil {
+		return nil, l.errorf("unknown reduction %q; use none, mean or sum", r)
+	}
 	terms, err := l.Terms(in, p)
 	if err != nil {
 		return nil, err
@@ -78,6 +82,9 @@ func (l *Loss) EvaluateGradient(in Values, p Params, r Reduction, upstream *Arra
 	}
 	if upstream != nil && r != None {
 		return nil, l.errorf("an upstream gradient goes with reduction none, not %s", r)
+	}
+	if err := seed.check(); err != nil {
+		return nil, l.errorf("the upstream gradient: %w", err)
 	}
 	if !slices.Equal(seed.Shape, terms.Loss.Shape) {
 		return nil, l.errorf("the upstream gradient has shape %v, the loss %v", seed.Shape, terms.Loss.Shape)
@@ -131,7 +138,13 @@ func (l *Loss) CheckInputs(in Values, p Params) error {
 	sizes := map[string]sizeOf{}
 	for _, want := range inputs {
 		got, ok := in[want.Name]
-		if !ok || want.Broadcast {
+		if !ok {
+			continue
+		}
+		if err := got.check(); err != nil {
+			return l.errorf("%s: %w", want.Name, err)
+		}
+		if want.Broadcast {
 			continue
 		}
 		if err := matchShape(sizes, want, got.Shape); err != nil {
@@ -158,7 +171,7 @@ func (l *Loss) checkNames(in Values, inputs []Input) error {
 			return l.errorf("input %q is missing; it is the %s, of shape [%s]", want.Name, want.Role, want.Shape)
 		}
 	}
-	for name := range in {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
 		if !slices.Contains(names, name) {
 			return l.errorf("there is no input %q; the inputs are %s", name, strings.Join(names, ", "))
 		}
@@ -217,6 +230,9 @@ func matchShape(sizes map[string]sizeOf, want Input, got []int) error {
 		}
 		dims := got[at : at+n]
 		at += n
+		if name == "C" && dims[0] == 0 {
+			return fmt.Errorf("%s has shape %v, without any class; axis C must not be empty", want.Name, got)
+		}
 		known, ok := sizes[name]
 		if !ok {
 			sizes[name] = sizeOf{dims: dims, from: want.Name}

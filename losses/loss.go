@@ -3,7 +3,7 @@
 //
 //	focal, err := losses.Find("sigmoid-focal")
 //	params, err := focal.Params(map[string]any{"gamma": 1.5})
-//	loss, err := focal.Evaluate(losses.Values{"input": x, "target": y}, params, losses.Mean)
+//	loss, err := focal.Evaluate(losses.Values{"logits": x, "target": y}, params, losses.Mean)
 //
 // The reference is plain float64 written from the formula; it shares nothing with
 // the lowering and is the truth that package verify compares engines with.

@@ -2,6 +2,7 @@ package losses
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -82,7 +83,7 @@ func (l *Loss) Params(settings map[string]any) (Params, error) {
 	for i, d := range l.Declare {
 		known[i] = d.Name
 	}
-	for name := range settings {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		if !slices.Contains(known, name) {
 			return nil, l.unknownParam(name, known)
 		}
@@ -134,6 +135,9 @@ func (p Param) parse(setting any) (any, error) {
 		}
 		return x, p.checkRange(x)
 	case Int:
+		if x, ok := setting.(float64); ok { // as JSON has them: 1e+06 is whole
+			text = strconv.FormatFloat(x, 'f', -1, 64)
+		}
 		i, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("%s must be a whole number, got %q", p.Name, text)
