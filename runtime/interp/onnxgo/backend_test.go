@@ -370,6 +370,34 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// A fault in Run would end the test by its panic.
+func TestBrokenModelsDoNotPanic(t *testing.T) {
+	whole := bytesOf(t, modelOf(13, []string{"a", "b"}, []string{"y", "z"},
+		constant("k", engine.Must([]int{2}, []float32{1, 2})), constant("m", engine.Must([]int{2}, []bool{true, false})),
+		node("Sub", []string{"a", "b"}, []string{"d"}), node("Where", []string{"m", "d", "k"}, []string{"w"}),
+		node("ReduceMean", []string{"w"}, []string{"y"}, ints("axes", 0)), node("Mul", []string{"w", "w"}, []string{"z"})))
+	inputs := map[string]tensor.Tensor{"a": pair(1, 2), "b": pair(3, 4)}
+	if _, err := onnxgo.Run(whole, inputs); err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for i := range whole {
+		for _, x := range []byte{0x01, 0x10, 0x80, 0xff} {
+			broken := slices.Clone(whole)
+			broken[i] ^= x
+			if _, err := onnxgo.Run(broken, inputs); err != nil {
+				failed++
+			}
+		}
+		if _, err := onnxgo.Run(whole[:i], inputs); err != nil {
+			failed++
+		}
+	}
+	if failed < len(whole) {
+		t.Errorf("only %d of %d broken models are errors", failed, 5*len(whole))
+	}
+}
+
 func imports(version int64) []*onnxpb.OperatorSetIdProto {
 	return []*onnxpb.OperatorSetIdProto{{Version: &version}}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -100,7 +101,7 @@ func (c lossCase) draw(t *testing.T, names []string) (losses.Values, []tensor.Te
 		in := c.loss.Inputs[at]
 		var shape []int
 		for axis := range strings.SplitSeq(in.Shape, ",") {
-			shape = append(shape, sizes[axis]...)
+			shape = append(shape, sizesOf(axis, sizes)...)
 		}
 		array := losses.Zeros(shape)
 		for i := range array.Data {
@@ -118,6 +119,18 @@ func (c lossCase) draw(t *testing.T, names []string) (losses.Values, []tensor.Te
 		tensors = append(tensors, c.tensorOf(in, array))
 	}
 	return values, tensors
+}
+
+// sizesOf gives an axis the sizes set for it, the size that it is, or 2; there are
+// no further axes unless some are set.
+func sizesOf(axis string, set map[string][]int) []int {
+	if sizes, ok := set[axis]; ok || axis == "..." {
+		return sizes
+	}
+	if n, err := strconv.Atoi(axis); err == nil {
+		return []int{n}
+	}
+	return []int{2}
 }
 
 func drawNumber(random *rand.Rand, domain losses.Domain) float64 {
