@@ -62,7 +62,7 @@ func (c *checker) graphNames(g *onnxpb.GraphProto, outer *scope, opsets map[stri
 			return fmt.Errorf("nothing makes the graph's output %q", out.GetName())
 		}
 		if outputs[out.GetName()] {
-			return fmt.Errorf("%q is an output of the graph twice", out.GetName())
+			return fmt.Errorf("%q is an output twice", out.GetName())
 		}
 		outputs[out.GetName()] = true
 	}
@@ -71,10 +71,10 @@ func (c *checker) graphNames(g *onnxpb.GraphProto, outer *scope, opsets map[stri
 
 func (s *scope) declare(what, name string) error {
 	if name == "" {
-		return fmt.Errorf("an %s of the graph has no name", what)
+		return fmt.Errorf("an %s has no name", what)
 	}
 	if s.names[name] {
-		return fmt.Errorf("%q is an %s of the graph twice", name, what)
+		return fmt.Errorf("%q is an %s twice", name, what)
 	}
 	s.names[name] = true
 	return nil

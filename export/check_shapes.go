@@ -465,10 +465,13 @@ func (o *operation) concatenated(f fact) (fact, error) {
 			return f, err
 		}
 		for i, d := range in.shape {
-			if x, ok := joint[i].Size(); !ok {
-				joint[i] = d
-			} else if y, ok := d.Size(); ok && x != y && i != axis {
+			x, fixedX := joint[i].Size()
+			y, fixedY := d.Size()
+			if fixedX && fixedY && x != y && i != axis {
 				return f, fmt.Errorf("it joins shapes %s and %s, which differ beyond axis %d", joint, in.shape, axis)
+			}
+			if fixedY || joint[i] == (ops.Dim{}) {
+				joint[i] = d
 			}
 		}
 		n, ok := in.shape[axis].Size()

@@ -183,6 +183,9 @@ func (c *checker) inferStored(n *onnxpb.NodeProto, b *body, stored map[string]fa
 		if problem := disagree(s, f); problem != "" && (c.made[n] || problem == otherType) {
 			return fmt.Errorf("its output %q is stored as %s, but %s follows: the %s differ", name, s, f, problem)
 		}
+		if c.alone() && otherSizes(s.shape, f.shape) {
+			return fmt.Errorf("its output %q is stored as %s, but %s follows: a size has another name", name, s, f)
+		}
 		b.facts[name] = merged(s, f)
 	}
 	return nil
@@ -209,6 +212,17 @@ func disagree(a, b fact) string {
 		}
 	}
 	return ""
+}
+
+// otherSizes says whether shapes of the same rank give an axis different sizes or
+// names, which in a model from elsewhere need not be a contradiction.
+func otherSizes(a, b ops.Shape) bool {
+	for i, d := range a {
+		if i < len(b) && d != b[i] && d != (ops.Dim{}) && b[i] != (ops.Dim{}) {
+			return true
+		}
+	}
+	return false
 }
 
 // merged takes the stored fact where it says something, else the inferred one.
