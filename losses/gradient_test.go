@@ -1,0 +1,139 @@
+package losses_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/onnxloss/onnxloss/losses"
+)
+
+func TestGradientIsTheDerivativeOfTheValue(t *testing.T) {
+	for _, v := range variants(t) {
+		for seed, s := range friendly {
+			t.Run(v.name+"/"+s.name, func(t *testing.T) {
+				in := draw(t, v, s, usualSizes(), uint64(seed))
+				upstream := drawUpstream(t, v, in)
+				got := gradient(t, v, in, losses.None, &upstream)
+				for _, name := range sortedNames(got) {
+					want := centralDifferences(t, v, in, name, upstream)
+					near(t, "gradient by "+name, got[name], want, 1e-8, 1e-9)
+				}
+			})
+		}
+	}
+}
+
+// drawUpstream weighs every term differently, and some negatively.
+func drawUpstream(t *testing.T, v variant, in losses.Values) losses.Array {
+	t.Helper()
+	upstream := losses.Zeros(evaluate(t, v, in, losses.None).Shape)
+	for i := range upstream.Data {
+		upstream.Data[i] = math.Cos(float64(3*i + 1))
+	}
+	return upstream
+}
+
+// centralDifferences differentiates Σ upstream · loss by one input, to the fourth
+// order of the step.
+func centralDifferences(t *testing.T, v variant, in losses.Values, name string, upstream losses.Array) losses.Array {
+	t.Helper()
+	in = clone(in)
+	data := in[name].Data
+	derivative := losses.Zeros(in[name].Shape)
+	at := func(i int, x float64) float64 {
+		kept := data[i]
+		data[i] = x
+		total := 0.0
+		for k, loss := range evaluate(t, v, in, losses.None).Data {
+			total += upstream.Data[k] * loss
+		}
+		data[i] = kept
+		return total
+	}
+	const h = 1.0 / 8192
+	for i, x := range data {
+		derivative.Data[i] = (8*(at(i, x+h)-at(i, x-h)) - (at(i, x+2*h) - at(i, x-2*h))) / (12 * h)
+	}
+	return derivative
+}
+
+func TestGradientCoversPredictionsAndSoftTargets(t *testing.T) {
+	for _, v := range variants(t) {
+		in := draw(t, v, friendly[0], usualSizes(), 1)
+		got := gradient(t, v, in, losses.Sum, nil)
+		for _, input := range v.loss.InputsFor(v.params) {
+			if input.Role == losses.Weight || input.Domain == losses.ClassIndex {
+				continue
+			}
+			g, ok := got[input.Name]
+			if !ok || !slices.Equal(g.Shape, in[input.Name].Shape) {
+				t.Errorf("%s: gradient by %s has shape %v (there: %v), want %v", v.name, input.Name, g.Shape, ok, in[input.Name].Shape)
+			}
+		}
+	}
+}
+
+func TestGradientsOfReductionsAgree(t *testing.T) {
+	for _, v := range variants(t) {
+		in := draw(t, v, friendly[1], usualSizes(), 5)
+		none, sum := evaluate(t, v, in, losses.None), evaluate(t, v, in, losses.Sum)
+		mean := evaluate(t, v, in, losses.Mean)
+		ones := losses.Filled(none.Shape, 1)
+		byOnes := gradient(t, v, in, losses.None, &ones)
+		byNil := gradient(t, v, in, losses.None, nil)
+		bySum := gradient(t, v, in, losses.Sum, nil)
+		byMean := gradient(t, v, in, losses.Mean, nil)
+		for _, name := range sortedNames(bySum) {
+			near(t, v.name+": upstream of ones by "+name, byOnes[name], bySum[name], 0, 0)
+			near(t, v.name+": no upstream by "+name, byNil[name], bySum[name], 0, 0)
+			near(t, v.name+": mean by "+name, byMean[name], scaled(bySum[name], mean.Data[0]/sum.Data[0]), 1e-13, 1e-15)
+		}
+	}
+}
+
+func TestValueAndGradientAreFiniteAtExtremes(t *testing.T) {
+	for _, v := range append(variants(t), sharpVariants(t)...) {
+		for _, s := range extreme {
+			for seed := range uint64(5) {
+				in := draw(t, v, s, usualSizes(), seed)
+				for _, r := range losses.Reductions() {
+					wantFinite(t, v.name+"/"+s.name+": "+string(r), evaluate(t, v, in, r))
+				}
+				for name, g := range gradient(t, v, in, losses.Sum, nil) {
+					wantFinite(t, v.name+"/"+s.name+": gradient by "+name, g)
+				}
+			}
+		}
+	}
+}
+
+// sharpVariants has powers between 0 and 1, whose slope at 0 is infinite, together
+// with the other parameters of the focal losses.
+func sharpVariants(t *testing.T) []variant {
+	t.Helper()
+	var sharp []variant
+	for _, gamma := range []float64{0.01, 0.5, 0.99} {
+		for _, modulator := range []string{"joint", "split"} {
+			settings := map[string]any{"gamma": gamma, "modulator": modulator, "alpha": -1}
+			sharp = append(sharp, variant{"sharp " + modulator, losses.SigmoidFocal, paramsOf(t, losses.SigmoidFocal, settings)})
+		}
+		for _, soft := range []bool{false, true} {
+			for _, perClass := range []bool{false, true} {
+				settings := map[string]any{"gamma": gamma, "soft_targets": soft, "per_class": perClass, "alpha": 0.5}
+				sharp = append(sharp, variant{"sharp softmax", losses.SoftmaxFocal, paramsOf(t, losses.SoftmaxFocal, settings)})
+			}
+		}
+	}
+	return sharp
+}
+
+func TestGradientOfASaturatedRightPredictionIsZero(t *testing.T) {
+	v := variant{"", losses.SigmoidFocal, paramsOf(t, losses.SigmoidFocal, map[string]any{"gamma": 0.5})}
+	in := losses.Values{
+		"logits": {Shape: []int{4}, Data: []float64{1e4, -1e4, -1e4, 1e4}},
+		"target": {Shape: []int{4}, Data: []float64{1, 0, 1, 0}},
+	}
+	want := losses.Array{Shape: []int{4}, Data: []float64{0, 0, -0.25, 0.75}}
+	near(t, "gradient", gradient(t, v, in, losses.Sum, nil)["logits"], want, 0, 0)
+}
