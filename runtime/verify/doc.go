@@ -1,0 +1,39 @@
+// Package verify proves that what export writes computes what package losses
+// defines: every loss, in every form, element type, opset and reduction, on every
+// engine, against the float64 reference, within the error that the loss states.
+//
+//	report, err := verify.Run(ctx, verify.Options{})
+//	report.WriteTable(os.Stdout)
+//	os.Exit(report.ExitCode())
+//
+// Run goes through the catalogue; File takes one model that export or attach wrote
+// and reads from its metadata what it has to hold.
+//
+// # What is run
+//
+// Every combination of loss, form, element type, opset and reduction is run with
+// the parameters' defaults, no optional input, and predictions of rank 2. At the
+// opsets where the operators change (11, 12, 13, 17, 18 and the newest) the
+// defaults are also run with all optional inputs, which broadcast in several ways,
+// with int32 labels, and at every rank; and so is each parameter's each further
+// value (Param.Try), one at a time, where the loss accepts it beside the defaults.
+// These last ones are thinned, because rank and reduction do not interact with the
+// parameters' values: each opset runs one rank and one reduction for each form, in
+// turn. Where at most two opsets are asked for nothing is thinned.
+//
+// Each model then sees random, structured and extreme inputs, in several sizes. An
+// input depends on the seed and on what it is for, never on what else is run: any
+// failure shows again in a run of its own.
+//
+// # What is allowed
+//
+// Inputs are rounded to the element type first, and the reference sees the rounded
+// numbers. A term of the unreduced loss may be off by what Loss.Bound allows for the
+// computing type (float32 for the half types), by one rounding to a half type, and
+// by a few of the computing type's smallest normal numbers times the largest weight,
+// because engines may flush smaller ones to zero. A sum may be off by the sum of
+// that and by n·eps·Σ|term|, whatever the order it is summed in; a mean by the same
+// over the sum of the weights, and its own rounding. A reference that rounds to
+// infinity in the element type must give that infinity. A NaN passes only where the
+// reference is NaN.
+package verify

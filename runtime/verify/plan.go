@@ -1,0 +1,192 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/onnxloss/onnxloss/export"
+	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/ops"
+)
+
+// job is the models that are run on the same inputs.
+type job struct {
+	loss      *losses.Loss
+	params    losses.Params
+	variant   string
+	with      []string // optional inputs
+	rest      int      // axes that "..." stands for
+	dtype     ops.DType
+	indexType ops.DType
+	cells     []cell
+}
+
+// cell is one model of a job.
+type cell struct {
+	opset     int
+	form      export.Form
+	reduction losses.Reduction
+}
+
+// variant is a loss with one setting of its parameters.
+type variant struct {
+	name   string
+	params losses.Params
+}
+
+// variants lists the defaults and each parameter's further values, one at a time,
+// without those that the loss refuses beside the defaults.
+func variants(loss *losses.Loss) ([]variant, error) {
+	defaults, err := loss.Params(nil)
+	if err != nil {
+		return nil, fmt.Errorf("verify: the defaults: %w", err)
+	}
+	all := []variant{{"defaults", defaults}}
+	for _, declared := range loss.Declare {
+		for _, value := range declared.Try {
+			params, err := loss.Params(map[string]any{declared.Name: value})
+			if err != nil {
+				continue
+			}
+			all = append(all, variant{fmt.Sprintf("%s=%v", declared.Name, value), params})
+		}
+	}
+	return all, nil
+}
+
+// turningPoints are the opsets at which operators that losses use change.
+var turningPoints = []int{11, 12, 13, 17, 18, ops.MaxOpset}
+
+// matrix says which cells of a loss are run.
+type matrix struct {
+	Options
+	turning []int // the opsets at which more than the defaults is run
+	thinned bool
+}
+
+func newMatrix(o Options) matrix {
+	m := matrix{Options: o, thinned: len(o.Opsets) > 2}
+	for _, opset := range o.Opsets {
+		if !m.thinned || slices.Contains(turningPoints, opset) {
+			m.turning = append(m.turning, opset)
+		}
+	}
+	if len(m.turning) == 0 {
+		m.turning = o.Opsets
+	}
+	return m
+}
+
+func (m matrix) jobs() ([]job, error) {
+	var jobs []job
+	for _, loss := range m.Losses {
+		all, err := variants(loss)
+		if err != nil {
+			return nil, err
+		}
+		for nth, v := range all {
+			jobs = append(jobs, m.variantJobs(loss, v, nth == 0)...)
+		}
+	}
+	return jobs, nil
+}
+
+func (m matrix) variantJobs(loss *losses.Loss, v variant, defaults bool) []job {
+	var jobs []job
+	ranks := ranksOf(loss)
+	for nthWith, with := range optionalInputs(loss, v.params) {
+		for nthRank, rest := range ranks {
+			for _, dtype := range m.DTypes {
+				j := job{loss: loss, params: v.params, variant: v.name, with: with, rest: rest, dtype: dtype, indexType: ops.Int64}
+				if len(with) > 0 {
+					j.indexType = ops.Int32
+				}
+				base := defaults && nthWith == 0 && nthRank == 0
+				turn := func(opset, form, reduction int) bool {
+					return defaults || !m.thinned || opset%len(ranks) == nthRank && (opset+form)%len(losses.Reductions()) == reduction
+				}
+				j.cells = m.cells(dtype, base, turn)
+				if len(j.cells) > 0 {
+					jobs = append(jobs, j)
+				}
+			}
+		}
+	}
+	return jobs
+}
+
+// cells lists the models of a job: all of them for the base, else those whose turn
+// it is, by their places among the turning points, forms and reductions.
+func (m matrix) cells(dtype ops.DType, base bool, turn func(opset, form, reduction int) bool) []cell {
+	var cells []cell
+	for _, opset := range m.Opsets {
+		place := slices.Index(m.turning, opset)
+		if dtype == ops.BFloat16 && opset < 13 || !base && place < 0 {
+			continue
+		}
+		for _, form := range m.Forms {
+			for _, reduction := range m.Reductions {
+				if base || turn(place, slices.Index(export.Forms(), form), slices.Index(losses.Reductions(), reduction)) {
+					cells = append(cells, cell{opset, form, reduction})
+				}
+			}
+		}
+	}
+	return cells
+}
+
+// optionalInputs gives none of them and, where there are any, all.
+func optionalInputs(loss *losses.Loss, p losses.Params) [][]string {
+	var all []string
+	for _, in := range loss.InputsFor(p) {
+		if in.Optional {
+			all = append(all, in.Name)
+		}
+	}
+	if len(all) == 0 {
+		return [][]string{nil}
+	}
+	return [][]string{nil, all}
+}
+
+// inputs lists the inputs that the job's models have.
+func (j job) inputs() []losses.Input {
+	return slices.DeleteFunc(slices.Clone(j.loss.InputsFor(j.params)), func(in losses.Input) bool {
+		return in.Optional && !slices.Contains(j.with, in.Name)
+	})
+}
+
+// axes gives the axes of every input by name.
+func (j job) axes() map[string][]string {
+	axes := map[string][]string{}
+	for nth, in := range j.inputs() {
+		axes[in.Name] = inputAxes(in, j.rest, nth)
+	}
+	return axes
+}
+
+func (j job) exportOptions(c cell) export.Options {
+	o := export.Options{
+		Form: c.form, Opset: c.opset, DType: j.dtype, Reduction: c.reduction,
+		With: j.with, Shapes: map[string]ops.Shape{}, IndexType: j.indexType,
+	}
+	for name, axes := range j.axes() {
+		o.Shapes[name] = symbolicShape(axes)
+	}
+	return o
+}
+
+// fields gives the inputs the shapes of one size, and the number of classes.
+func (j job) fields(s size) (fields []field, classes int) {
+	axes := j.axes()
+	inputs := j.inputs()
+	batched := slices.ContainsFunc(inputs, func(in losses.Input) bool { return slices.Contains(axes[in.Name], "N") })
+	for _, in := range inputs {
+		f := field{Input: in, shape: dimensions(axes[in.Name], s, batched), dtype: j.dtype}
+		if in.Domain == losses.ClassIndex {
+			f.dtype = j.indexType
+		}
+		fields = append(fields, f)
+	}
+	return fields, sizes[s].classes
+}
