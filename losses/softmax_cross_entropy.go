@@ -25,7 +25,7 @@ the number of positions.`,
 	Gradient: softmaxCrossEntropyGradient,
 	Build:    buildSoftmaxCrossEntropy,
 	Bound:    softmaxCrossEntropyBound,
-	Accuracy: "eps · Σ weight · share · (spread of the logits + 2 log C + 8): log p is a difference of numbers of that size",
+	Accuracy: "eps · Σ weight · share · (3 · spread of the logits + 2 log C + 8): log p is a difference of numbers of that size, and it is multiplied by weight and share and added up",
 }
 
 // classShares fills coefficient with what -log p_c is multiplied by at a position.
@@ -106,7 +106,7 @@ func softmaxCrossEntropyBound(in Values, p Params, eps float64) (Array, error) {
 			continue
 		}
 		classShares(share, weight, p.Float("label_smoothing"))
-		size := logitSpread(logits, c, i) + 2*math.Log(float64(c.count)) + 8
+		size := 3*logitSpread(logits, c, i) + 2*math.Log(float64(c.count)) + 8
 		for _, s := range share {
 			bound.Data[i] += eps * math.Abs(s) * size
 		}
