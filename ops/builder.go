@@ -194,12 +194,9 @@ func (b *Builder) emit(op string, dtype DType, shape Shape, inputs []Value, attr
 		return Value{&value{dtype: dtype}}
 	}
 	for i, in := range inputs {
-		if !in.Present() && i < 1 {
-			b.fail("%s: its first input is not there", op)
+		if !in.Present() {
+			b.fail("%s: its input %d is not there", op, i)
 		}
-	}
-	for len(inputs) > 0 && !inputs[len(inputs)-1].Present() {
-		inputs = inputs[:len(inputs)-1]
 	}
 	out := Value{&value{name: snakeCase(op), dtype: dtype, shape: shape}}
 	b.nodes = append(b.nodes, &node{op: op, inputs: inputs, outputs: []Value{out}, attributes: attributes})
@@ -239,28 +236,34 @@ func (b *Builder) Constant(dtype DType, shape []int, numbers []float64) Value {
 	}
 	if count != len(numbers) {
 		b.fail("constant: shape %v needs %d numbers, got %d", shape, count, len(numbers))
+		return Value{&value{dtype: dtype}}
 	}
-	key := fmt.Sprint(dtype, dims, raw)
-	if known, ok := b.constants[key]; ok {
-		return known
-	}
-	known := make(Shape, len(shape))
-	for i, d := range shape {
-		known[i] = Fixed(d)
-	}
-	v := b.emit("Constant", dtype, known, nil, tensorAttribute("value", dtype, dims, raw))
-	b.Label(v, constantName(shape, numbers))
-	b.constants[key] = v
-	return v
+	return b.constant(dtype, dims, raw, constantName(shape, numbers))
 }
 
 // Int64s makes a constant vector, as shapes and axes are written.
 func (b *Builder) Int64s(numbers ...int) Value {
-	floats := make([]float64, len(numbers))
-	for i, n := range numbers {
-		floats[i] = float64(n)
+	var raw []byte // not by way of floats, which do not hold every int64
+	for _, n := range numbers {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(n))
 	}
-	return b.Constant(Int64, []int{len(numbers)}, floats)
+	return b.constant(Int64, []int64{int64(len(numbers))}, raw, "constant")
+}
+
+// constant emits a constant, or finds the same one.
+func (b *Builder) constant(dtype DType, dims []int64, raw []byte, name string) Value {
+	key := fmt.Sprint(dtype, dims, raw)
+	if known, ok := b.constants[key]; ok {
+		return known
+	}
+	shape := make(Shape, len(dims))
+	for i, d := range dims {
+		shape[i] = Fixed(int(d))
+	}
+	v := b.emit("Constant", dtype, shape, nil, tensorAttribute("value", dtype, dims, raw))
+	b.Label(v, name)
+	b.constants[key] = v
+	return v
 }
 
 func constantName(shape []int, numbers []float64) string {
@@ -311,7 +314,7 @@ func (b *Builder) Finish(outputs ...Value) (Fragment, error) {
 			b.settleName(out.v)
 			fragment.ValueInfo = append(fragment.ValueInfo, ValueInfo(out.v.name, out.v.dtype, out.v.shape))
 		}
-		fragment.Nodes = append(fragment.Nodes, n.proto(b.prefix))
+		fragment.Nodes = append(fragment.Nodes, b.nodeProto(n))
 	}
 	return fragment, nil
 }
@@ -346,16 +349,22 @@ func (b *Builder) settleName(v *value) {
 	if v.given {
 		return
 	}
-	base := b.prefix + v.name
+	v.name, v.given = b.free(b.prefix+v.name), true
+}
+
+// free takes a name, or that with the first number that makes it a free one.
+func (b *Builder) free(base string) string {
 	name := base
 	for i := 2; b.taken[name]; i++ {
 		name = fmt.Sprintf("%s_%d", base, i)
 	}
-	v.name, v.given = name, true
 	b.taken[name] = true
+	return name
 }
 
-func (n *node) proto(prefix string) *onnxpb.NodeProto {
+// nodeProto writes a node, which is named as its first output; that of a named
+// output has the prefix as well.
+func (b *Builder) nodeProto(n *node) *onnxpb.NodeProto {
 	p := &onnxpb.NodeProto{OpType: proto.String(n.op), Attribute: n.attributes}
 	for _, in := range n.inputs {
 		p.Input = append(p.Input, in.Name())
@@ -364,8 +373,8 @@ func (n *node) proto(prefix string) *onnxpb.NodeProto {
 		p.Output = append(p.Output, out.Name())
 	}
 	name := p.Output[0]
-	if !strings.HasPrefix(name, prefix) {
-		name = prefix + name
+	if !strings.HasPrefix(name, b.prefix) {
+		name = b.free(b.prefix + name)
 	}
 	p.Name = proto.String(name)
 	return p
@@ -396,7 +405,8 @@ func dimProto(d Dim) *onnxpb.TensorShapeProto_Dimension {
 	return new(onnxpb.TensorShapeProto_Dimension)
 }
 
-// ShapeOf reads a shape out of a tensor type.
+// ShapeOf reads a shape out of a tensor type. A negative size, which some exporters
+// write for one that varies, is unknown.
 func ShapeOf(t *onnxpb.TypeProto_Tensor) Shape {
 	if t.GetShape() == nil {
 		return nil
@@ -405,7 +415,9 @@ func ShapeOf(t *onnxpb.TypeProto_Tensor) Shape {
 	for i, d := range t.Shape.Dim {
 		switch dim := d.Value.(type) {
 		case *onnxpb.TensorShapeProto_Dimension_DimValue:
-			shape[i] = Fixed(int(dim.DimValue))
+			if dim.DimValue >= 0 {
+				shape[i] = Fixed(int(dim.DimValue))
+			}
 		case *onnxpb.TensorShapeProto_Dimension_DimParam:
 			shape[i] = Symbolic(dim.DimParam)
 		}
