@@ -47,7 +47,7 @@ func (b *Builder) Not(x Value) Value { return b.unary("Not", x) }
 
 // IsNaN is true where x is not a number.
 func (b *Builder) IsNaN(x Value) Value {
-	return b.emit("IsNaN", Bool, x.Shape(), []Value{x})
+	return b.Label(b.emit("IsNaN", Bool, x.Shape(), []Value{x}), "is_nan")
 }
 
 // Cast converts x to another element type; it emits nothing where x has it.
@@ -102,11 +102,18 @@ func (b *Builder) Div(x, y Value) Value { return b.binary("Div", x, y) }
 // Pow is x^y.
 func (b *Builder) Pow(x, y Value) Value { return b.binary("Pow", x, y) }
 
-// Max is the larger of x and y.
-func (b *Builder) Max(x, y Value) Value { return b.binary("Max", x, y) }
+// Max is the larger of x and y. Integers need opset 12.
+func (b *Builder) Max(x, y Value) Value { return b.extreme("Max", x, y) }
 
-// Min is the smaller of x and y.
-func (b *Builder) Min(x, y Value) Value { return b.binary("Min", x, y) }
+// Min is the smaller of x and y. Integers need opset 12.
+func (b *Builder) Min(x, y Value) Value { return b.extreme("Min", x, y) }
+
+func (b *Builder) extreme(op string, x, y Value) Value {
+	if b.opset < 12 && x.DType().IsInteger() {
+		b.fail("%s of %s needs opset 12, got %d", op, x.DType(), b.opset)
+	}
+	return b.binary(op, x, y)
+}
 
 // And is true where x and y are.
 func (b *Builder) And(x, y Value) Value { return b.binary("And", x, y) }
@@ -150,11 +157,11 @@ func (b *Builder) Where(condition, x, y Value) Value {
 	if b.err == nil && condition.DType() != Bool {
 		b.fail("Where: the condition is %s, not bool", condition.DType())
 	}
-	shape, ok := broadcast(shape, condition.Shape())
+	joint, ok := broadcast(shape, condition.Shape())
 	if !ok {
 		b.fail("Where: the condition's shape %s does not fit %s", condition.Shape(), shape)
 	}
-	return b.emit("Where", x.DType(), shape, []Value{condition, x, y})
+	return b.emit("Where", x.DType(), joint, []Value{condition, x, y})
 }
 
 // Clip limits x to lo..hi. Before opset 12 other types than float32 have no Clip
