@@ -344,21 +344,25 @@ func (c goldenCase) values(perClass ...string) (losses.Values, error) {
 // 1 - p is small, up to its γ-th power where 1 - p is nothing but error. That shows
 // in the gradient by the target, where (1-p)^γ is not multiplied by something as
 // small as 1-p, and with smoothed labels, where cross-entropy is not small either.
+// Beyond logits of 40 a prediction is saturated and nothing of that grows, but for
+// the gradient by the target, which is a sum of multiples of the logit.
 func finish(loss *losses.Loss, in losses.Values, settings map[string]any) (mapped, error) {
 	params, err := loss.Params(settings)
 	if err != nil {
 		return mapped{}, err
 	}
 	factor := max(1, largest(in["weight"].Data)) * max(1, largest(in["pos_weight"].Data))
-	farthest := largest(in["logits"].Data)
-	size := factor * (1 + farthest)
+	largestLogit := largest(in["logits"].Data)
+	farthest := min(40, largestLogit)
+	size, targetSize := factor*(1+farthest), factor*(1+largestLogit)
 	const unit = 8 * 0x1p-53
-	m := mapped{loss: loss, in: in, params: params, rounding: unit * size, targetRounding: unit * size}
+	m := mapped{loss: loss, in: in, params: params, rounding: unit * size, targetRounding: unit * targetSize}
 	if gamma, ok := params["gamma"].(float64); ok && gamma > 0 && gamma < 1 {
 		slope := math.Exp(farthest * (1 - gamma)) // of (1-p)^γ, at most
-		m.targetRounding = min(math.Pow(unit, gamma), 2*unit*slope) * size
+		magnified := min(math.Pow(unit, gamma), 2*unit*slope)
+		m.targetRounding = magnified * targetSize
 		if params.Float("label_smoothing") > 0 {
-			m.rounding = m.targetRounding
+			m.rounding = magnified * size
 		}
 	}
 	return m, nil

@@ -77,33 +77,33 @@ func buildSigmoidCrossEntropy(b *ops.Builder, in map[string]ops.Value, _ Params)
 	return ops.Terms{Loss: loss}
 }
 
-// margin is what the lowerings of sigmoid losses have in common. With wrong = 1-y
-// where x > 0 and y elsewhere, that is, how far the label is from the side that
-// the logit is on, and e = e^-|x|, every part is a sum of terms that are not
-// negative:
+// margin is what the lowerings of sigmoid losses have in common. With positive = 1
+// where x > 0 and 0 elsewhere, off = positive - y has the sign of x, its size is how
+// far the label is from the side that the logit is on, and with e = e^-|x| every
+// part is a sum of terms that are not negative:
 //
-//	cross-entropy = log1p(e) + |x| wrong
-//	1 - p_t       = (wrong + e (1 - wrong)) / (1 + e)
+//	cross-entropy = log1p(e) + x off
+//	softplus(x)   = log1p(e) + max(x, 0)
+//	1 - p_t       = (|off| + e (1 - |off|)) / (1 + e)
 type margin struct {
-	positive ops.Value // 1 where x > 0, else 0
-	wrong    ops.Value
-	negAbs   ops.Value // -|x|
+	x        ops.Value
+	positive ops.Value
+	off      ops.Value
 	e        ops.Value
 	log1p    ops.Value
 }
 
 func buildMargin(b *ops.Builder, x, y ops.Value) margin {
-	var m margin
+	m := margin{x: x}
 	m.positive = b.Label(b.Cast(b.Greater(x, b.Scalar(x, 0)), x.DType()), "positive")
-	m.wrong = b.Label(b.Abs(b.Sub(m.positive, y)), "wrong")
-	m.negAbs = b.Neg(b.Abs(x))
-	m.e = b.Exp(m.negAbs)
+	m.off = b.Label(b.Sub(m.positive, y), "off")
+	m.e = b.Exp(b.Neg(b.Abs(x)))
 	m.log1p = b.Log1p(m.e)
 	return m
 }
 
 func (m margin) crossEntropy(b *ops.Builder) ops.Value {
-	return b.Label(b.Sub(m.log1p, b.Mul(m.negAbs, m.wrong)), "cross_entropy")
+	return b.Label(b.Add(m.log1p, b.Mul(m.x, m.off)), "cross_entropy")
 }
 
 // weightedCrossEntropy is positiveWeight y softplus(-x) + (1 - y) softplus(x).
@@ -114,13 +114,12 @@ func (m margin) weightedCrossEntropy(b *ops.Builder, y, positiveWeight ops.Value
 	return b.Label(b.Add(positives, negatives), "cross_entropy")
 }
 
-// softplus is log(1 + e^x) = log1p(e) + |x| where x > 0.
+// softplus is log(1 + e^x).
 func (m margin) softplus(b *ops.Builder) ops.Value {
-	return b.Label(b.Sub(m.log1p, b.Mul(m.negAbs, m.positive)), "softplus")
+	return b.Label(b.Add(m.log1p, b.Relu(m.x)), "softplus")
 }
 
 // softplusNegative is log(1 + e^-x).
 func (m margin) softplusNegative(b *ops.Builder) ops.Value {
-	negative := b.Sub(b.Scalar(m.positive, 1), m.positive)
-	return b.Label(b.Sub(m.log1p, b.Mul(m.negAbs, negative)), "softplus_negative")
+	return b.Label(b.Add(m.log1p, b.Relu(b.Neg(m.x))), "softplus_negative")
 }

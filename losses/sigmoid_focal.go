@@ -170,7 +170,8 @@ func buildSigmoidFocal(b *ops.Builder, in map[string]ops.Value, params Params) o
 func buildJointFocal(b *ops.Builder, x, y, smooth, posWeight ops.Value, params Params) ops.Value {
 	one := b.Scalar(x, 1)
 	m := buildMargin(b, x, y)
-	miss := b.Div(b.Add(m.wrong, b.Mul(m.e, b.Sub(one, m.wrong))), b.Add(m.e, one))
+	wrong := b.Abs(m.off)
+	miss := b.Div(b.Add(wrong, b.Mul(m.e, b.Sub(one, wrong))), b.Add(m.e, one))
 	modulator := b.Label(b.PowConst(b.Label(miss, "one_minus_p_t"), params.Float("gamma")), "modulator")
 
 	var ce ops.Value
@@ -178,7 +179,7 @@ func buildJointFocal(b *ops.Builder, x, y, smooth, posWeight ops.Value, params P
 	case posWeight.Present():
 		ce = m.weightedCrossEntropy(b, smooth, posWeight)
 	case params.Float("label_smoothing") > 0:
-		m.wrong = b.Abs(b.Sub(m.positive, smooth))
+		m.off = b.Sub(m.positive, smooth)
 		ce = m.crossEntropy(b)
 	default:
 		ce = m.crossEntropy(b)
@@ -190,14 +191,18 @@ func buildJointFocal(b *ops.Builder, x, y, smooth, posWeight ops.Value, params P
 	return b.Label(loss, "focal")
 }
 
-// buildAlpha is α y + (1 - α)(1 - y), in that form because nothing cancels in it.
+// buildAlpha is α y + (1 - α)(1 - y), as the smaller factor plus a share of the
+// difference, so that nothing cancels.
 func buildAlpha(b *ops.Builder, y ops.Value, params Params) ops.Value {
 	positive, negative := alphas(params)
 	if positive == negative {
 		return b.Scalar(y, positive)
 	}
-	negatives := b.Mul(b.Sub(b.Scalar(y, 1), y), b.Scalar(y, negative))
-	return b.Label(b.Add(b.Mul(y, b.Scalar(y, positive)), negatives), "alpha_t")
+	share, least, most := y, negative, positive
+	if positive < negative {
+		share, least, most = b.Sub(b.Scalar(y, 1), y), positive, negative
+	}
+	return b.Label(b.Add(b.Mul(share, b.Scalar(y, most-least)), b.Scalar(y, least)), "alpha_t")
 }
 
 func buildSplitFocal(b *ops.Builder, x, smooth, posWeight ops.Value, params Params) ops.Value {

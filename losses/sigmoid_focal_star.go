@@ -82,16 +82,17 @@ func sigmoidFocalStarBound(in Values, params Params, eps float64) (Array, error)
 func buildSigmoidFocalStar(b *ops.Builder, in map[string]ops.Value, params Params) ops.Terms {
 	x, y := in["logits"], in["target"]
 	gamma, beta := params.Float("gamma"), params.Float("beta")
-	sign := b.Sub(b.Mul(y, b.Scalar(y, 2)), b.Scalar(y, 1))
-	z := b.Mul(b.Mul(x, b.Scalar(x, gamma)), sign)
+	// z = -(γ x_t + β)/γ, so that the loss is max(z, 0) + log1p(e^-γ|z|)/γ
+	z := b.Mul(x, b.Sub(b.Scalar(y, 1), b.Mul(y, b.Scalar(y, 2))))
 	if beta != 0 {
-		z = b.Add(z, b.Scalar(x, beta))
+		z = b.Sub(z, b.Scalar(x, beta/gamma))
 	}
-	b.Label(z, "shifted_logit")
-	loss := b.Add(b.Relu(b.Neg(z)), b.Log1p(b.Exp(b.Neg(b.Abs(z)))))
+	b.Label(z, "wrongness")
+	rest := b.Log1p(b.Exp(b.Mul(b.Abs(z), b.Scalar(x, -gamma))))
 	if gamma != 1 {
-		loss = b.Div(loss, b.Scalar(loss, gamma))
+		rest = b.Div(rest, b.Scalar(rest, gamma))
 	}
+	loss := b.Add(b.Relu(z), rest)
 	if params.Float("alpha") >= 0 {
 		loss = b.Mul(loss, buildAlpha(b, y, params))
 	}
