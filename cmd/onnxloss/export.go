@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/onnxloss/onnxloss/export"
+	"github.com/onnxloss/onnxloss/internal/atomicfile"
+	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
+)
+
+// standardOutput names what the path "-" stands for.
+const standardOutput = "standard output"
+
+func newExport() *cobra.Command {
+	var flags writeFlags
+	var opset int
+	cmd := &cobra.Command{
+		Use:   "export LOSS -o FILE",
+		Short: "Write a loss as an ONNX model",
+		Long: `Write a loss as an ONNX model of its own. Its inputs are named as those that
+onnxloss describe LOSS shows, its output is "loss". The file says what it is, so
+that onnxloss verify FILE needs no flags. The FILE - is the standard output.`,
+		Example: `  onnxloss export softmax-cross-entropy -o ce.onnx
+  onnxloss export sigmoid-focal -o focal.onnx --set gamma=1.5 --set alpha=-1 --reduction sum
+  onnxloss export softmax-cross-entropy -o seg.onnx --shape N,21,H,W --with weight
+  onnxloss export sigmoid-focal -o focal16.onnx --form function --dtype float16 --opset 18`,
+		Args:              arguments("LOSS"),
+		ValidArgsFunction: completeLoss(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			loss, err := findLoss(args[0])
+			if err != nil {
+				return err
+			}
+			p, o, err := flags.options(cmd, loss)
+			if err != nil {
+				return err
+			}
+			if o.Opset = opset; opset == 0 {
+				return fmt.Errorf("export: opset 0 is not supported; use %d to %d", export.MinOpset, ops.MaxOpset)
+			}
+			return writeLoss(cmd, loss, p, o, flags.output)
+		},
+	}
+	flags.register(cmd, "float32")
+	cmd.Flags().IntVar(&opset, "opset", export.DefaultOpset, fmt.Sprintf("`version` of the standard operators, %d to %d", export.MinOpset, ops.MaxOpset))
+	completeSettings(cmd, 0)
+	return cmd
+}
+
+func writeLoss(cmd *cobra.Command, loss *losses.Loss, p losses.Params, o export.Options, path string) error {
+	model, err := export.Model(loss, p, o)
+	if err != nil {
+		return err
+	}
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(model)
+	if err != nil {
+		return fmt.Errorf("encode the model: %w", err)
+	}
+	if err := export.Check(data); err != nil {
+		return err
+	}
+	if path == "-" {
+		if _, err := cmd.OutOrStdout().Write(data); err != nil {
+			return fmt.Errorf("write to the standard output: %w", err)
+		}
+		return reportMade(cmd, model, standardOutput)
+	}
+	if err := atomicfile.Write(path, data); err != nil {
+		return err
+	}
+	return reportMade(cmd, model, path)
+}
+
+// reportMade prints one line that says what a file holds. It goes to the error
+// output where the model itself went to the standard output.
+func reportMade(cmd *cobra.Command, model *onnxpb.ModelProto, where string) error {
+	d, err := export.Describe(model)
+	if err != nil {
+		return err
+	}
+	w := cmd.OutOrStdout()
+	if where == standardOutput {
+		w = cmd.ErrOrStderr()
+	}
+	_, err = fmt.Fprintf(w, "%s: %s, form %s, %s, opset %d, reduction %s: %s -> %s\n",
+		where, d.Loss.Command(), d.Form, d.DType, d.Opset, d.Reduction, inputList(model, d), d.Output)
+	return err
+}
+
+// inputList writes the tensors that the loss reads, as "logits float32[N,C]", and
+// which input each is where the names differ.
+func inputList(model *onnxpb.ModelProto, d export.Description) string {
+	file := models.Model{Proto: model}
+	var list []string
+	for _, in := range d.Loss.InputsFor(d.Params) {
+		name, ok := d.Inputs[in.Name]
+		if !ok {
+			continue
+		}
+		text := name
+		if name != in.Name {
+			text = in.Name + "=" + name
+		}
+		if t, ok := file.Tensor(name); ok && t.DType != ops.Undefined {
+			text += fmt.Sprintf(" %s%s", t.DType, t.Shape)
+		}
+		list = append(list, text)
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+// columns is the width that text is laid out for.
+const columns = 80
+
+// writeTable aligns the cells of rows behind an indent and wraps the last cell.
+func writeTable(w io.Writer, indent int, rows [][]string) error {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row[:len(row)-1] {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range rows {
+		var s strings.Builder
+		s.WriteString(strings.Repeat(" ", indent))
+		start := indent
+		for i, cell := range row[:len(row)-1] {
+			fmt.Fprintf(&s, "%-*s  ", widths[i], cell)
+			start += widths[i] + 2
+		}
+		last := wrap(row[len(row)-1], columns-start)
+		s.WriteString(strings.Join(last, "\n"+strings.Repeat(" ", start)))
+		if _, err := fmt.Fprintln(w, strings.TrimRight(s.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wrap breaks text into lines of at most width characters, where words allow it.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	return append(lines, line)
+}
+
+func writeJSON(w io.Writer, value any) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	_, err := w.Write(text.Bytes())
+	return err
+}
+
+func jsonFlag(cmd *cobra.Command, target *bool) {
+	cmd.Flags().BoolVar(target, "json", false, "print JSON")
+}
