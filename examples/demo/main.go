@@ -17,11 +17,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"time"
 
@@ -54,9 +52,6 @@ func main() {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintln(os.Stderr, "demo: run it from the repository's root, or name the folder with -data")
-	}
 	os.Exit(code)
 }
 
@@ -74,6 +69,9 @@ type demo struct {
 // run gives the exit code, and the error that ended the run early.
 func (d *demo) run(ctx context.Context) (int, error) {
 	start := time.Now()
+	if _, err := os.Stat(d.data); err != nil {
+		return unreadable, fmt.Errorf("%w; run it from the repository's root, or name the folder with -data", err)
+	}
 	if err := d.makeOut(); err != nil {
 		return unreadable, err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -33,11 +32,18 @@ func runDemo(t *testing.T, data string, eng engine.Engine) (code int, output str
 	return code, written.String(), err
 }
 
-func TestDemoGivesTheFiguresOfPyTorch(t *testing.T) {
+func TestDemo(t *testing.T) {
 	code, output, err := runDemo(t, dataFolder, interp.New())
 	if err != nil || code != holds {
 		t.Fatalf("got exit code %d and error %v, want %d and none\n%s", code, err, holds, output)
 	}
+	t.Run("gives the figures of PyTorch", func(t *testing.T) { checkFigures(t, output) })
+	t.Run("shows the hardest image", func(t *testing.T) { checkPicture(t, output) })
+	t.Run("fits 80 columns", func(t *testing.T) { checkWidth(t, output) })
+	t.Run("says what is missing", func(t *testing.T) { checkMissing(t, output) })
+}
+
+func checkFigures(t *testing.T, output string) {
 	pytorch, err := npy.Read(filepath.Join(dataFolder, "digits_cnn_ce_none.npy"))
 	if err != nil {
 		t.Fatal(err)
@@ -79,11 +85,7 @@ func numbers(t *testing.T, text, pattern string) []float64 {
 	return found
 }
 
-func TestDemoShowsTheHardestImage(t *testing.T) {
-	_, output, err := runDemo(t, dataFolder, interp.New())
-	if err != nil {
-		t.Fatal(err)
-	}
+func checkPicture(t *testing.T, output string) {
 	_, shown, found := strings.Cut(output, "The 8 hardest images:\n\n")
 	if !found {
 		t.Fatalf("no images in\n%s", output)
@@ -108,11 +110,7 @@ func TestDemoShowsTheHardestImage(t *testing.T) {
 	}
 }
 
-func TestDemoFits80Columns(t *testing.T) {
-	_, output, err := runDemo(t, dataFolder, interp.New())
-	if err != nil {
-		t.Fatal(err)
-	}
+func checkWidth(t *testing.T, output string) {
 	for line := range strings.Lines(output) {
 		isPath := strings.HasPrefix(line, "  files ")
 		if width := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); width > 80 && !isPath {
@@ -121,110 +119,10 @@ func TestDemoFits80Columns(t *testing.T) {
 	}
 }
 
-func TestDemoSaysWhatIsMissing(t *testing.T) {
-	_, output, err := runDemo(t, dataFolder, interp.New())
-	if err != nil {
-		t.Fatal(err)
-	}
+func checkMissing(t *testing.T, output string) {
 	for _, want := range []string{"  ort      MISSING", "ort: left out of this test", "everything holds on interp; ONNX Runtime is MISSING"} {
 		if !strings.Contains(output, want) {
 			t.Errorf("%q is not in the output:\n%s", want, output)
 		}
-	}
-}
-
-func TestDemoFailsWhereAFigureDiffers(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		wrong float32
-	}{
-		{"a little off", 1e-3},
-		{"NaN", float32(math.NaN())},
-		{"infinite", float32(math.Inf(1))},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			data := copyOfData(t)
-			path := filepath.Join(data, "digits_cnn_ce_none.npy")
-			figures, err := npy.Read(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			engine.Data[float32](figures)[100] += test.wrong
-			if err := npy.Write(path, figures); err != nil {
-				t.Fatal(err)
-			}
-			code, output, err := runDemo(t, data, interp.New())
-			if code != differs || err != nil {
-				t.Errorf("got exit code %d and error %v, want %d and none\n%s", code, err, differs, output)
-			}
-			if !strings.Contains(output, "compare  FAILED") || !strings.Contains(output, "DIFFERS") {
-				t.Errorf("the output does not say what failed:\n%s", output)
-			}
-		})
-	}
-}
-
-// refusing is an engine that loads nothing.
-type refusing struct{}
-
-func (refusing) Name() string { return "refusing" }
-
-func (refusing) Load([]byte) (engine.Session, error) { return nil, errors.New("it loads nothing") }
-
-func TestDemoFailsWhereAnEngineDoes(t *testing.T) {
-	code, output, err := runDemo(t, dataFolder, refusing{})
-	if code != differs || err != nil || !strings.Contains(output, "score    FAILED") {
-		t.Errorf("got exit code %d and error %v, want %d and none\n%s", code, err, differs, output)
-	}
-}
-
-func TestDemoRefusesWhatItCannotRead(t *testing.T) {
-	tests := []struct {
-		name    string
-		file    string
-		content any // a tensor, bytes, or nil for no file
-		message string
-	}{
-		{"no images", "digits_images.npy", nil, "digits_images.npy"},
-		{"no model", "detector.onnx", nil, "detector.onnx"},
-		{"not a model", "digits_cnn.onnx", []byte("hello"), "digits_cnn.onnx"},
-		{"labels of fewer images", "digits_labels.npy", engine.Must([]int{3}, []int64{1, 2, 3}), "holds int64[3], want int64[256]"},
-		{"labels of another type", "digits_labels.npy", engine.Must([]int{256}, make([]float32, 256)), "holds float32[256], want int64[256]"},
-		{"no image at all", "digits_images.npy", engine.Must([]int{0, 1, 8, 8}, []float32{}), "holds float32[0,1,8,8]"},
-		{"a class out of range", "detector_classes.npy", engine.Must([]int{64, 9}, slices.Repeat([]int64{10}, 64*9)), "class 10"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			data := copyOfData(t)
-			replace(t, filepath.Join(data, test.file), test.content)
-			code, _, err := runDemo(t, data, interp.New())
-			if code != unreadable || err == nil || !strings.Contains(err.Error(), test.message) {
-				t.Errorf("got exit code %d and error %v, want %d and %q", code, err, unreadable, test.message)
-			}
-		})
-	}
-}
-
-func copyOfData(t *testing.T) string {
-	t.Helper()
-	folder := filepath.Join(t.TempDir(), "data")
-	if err := os.CopyFS(folder, os.DirFS(dataFolder)); err != nil {
-		t.Fatal(err)
-	}
-	return folder
-}
-
-// replace puts another content into a file.
-func replace(t *testing.T, path string, content any) {
-	t.Helper()
-	err := os.Remove(path)
-	switch content := content.(type) {
-	case engine.Tensor:
-		err = npy.Write(path, content)
-	case []byte:
-		err = os.WriteFile(path, content, 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }
