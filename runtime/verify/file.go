@@ -1,0 +1,339 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/onnxloss/onnxloss/export"
+	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
+	"github.com/onnxloss/onnxloss/runtime/engine"
+)
+
+// File verifies one model that export or attach wrote, going by its metadata. No
+// engines means those that Run takes.
+//
+// A loss by itself is run on what Run draws, in shapes that the file allows. A loss
+// on a model is run on random inputs of the model; the tensors that it is bound to
+// are read out as well, and the reference is computed from what the engine made of
+// them, so that only the loss is judged. The model's own floating-point outputs
+// have to be finite. Symbolic axes are 4 for the batch and less for others.
+//
+// The error says why nothing could be compared: it wraps export.ErrNoLoss for a
+// file without metadata.
+func File(ctx context.Context, path string, engines []engine.Engine, seed uint64) (*Report, error) {
+	started := time.Now()
+	f, err := openFile(path, seed)
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{File: path, Seed: seed}
+	if len(engines) == 0 {
+		engines = defaultEngines()
+	}
+	t := tally{}
+	for _, e := range report.available(engines) {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("verify: %w", err)
+		}
+		report.expected = append(report.expected, pair{f.Loss.Command(), e.Name()})
+		r := t.result(key{f.Loss.Command(), f.Form, f.DType, f.Reduction, e.Name()})
+		if err := f.verify(e, r); err != nil {
+			return nil, fmt.Errorf("verify: %s: %w", path, err)
+		}
+	}
+	report.add(t)
+	report.finish(started)
+	return report, nil
+}
+
+// file is a model with a loss in it.
+type file struct {
+	export.Description
+	model  *models.Model
+	inputs []losses.Input // those the file has
+	place  Case
+}
+
+func openFile(path string, seed uint64) (*file, error) {
+	model, err := models.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	description, err := export.Describe(model.Proto)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %s: %w", path, err)
+	}
+	if err := model.LoadExternal(); err != nil {
+		return nil, err
+	}
+	f := &file{Description: description, model: model}
+	f.place = Case{Variant: settings(description.Params), Opset: description.Opset, Seed: seed, file: path}
+	for _, in := range description.Loss.InputsFor(description.Params) {
+		if _, ok := description.Inputs[in.Name]; !ok {
+			continue
+		}
+		f.inputs = append(f.inputs, in)
+		if in.Optional {
+			f.place.With = append(f.place.With, in.Name)
+		}
+	}
+	return f, nil
+}
+
+// settings writes parameters as on a command line.
+func settings(p losses.Params) string {
+	words := []string{}
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		words = append(words, fmt.Sprintf("%s=%v", name, p[name]))
+	}
+	if len(words) == 0 {
+		return "no parameters"
+	}
+	return strings.Join(words, " ")
+}
+
+// fed reports whether an input of the loss is an input of the model, and that.
+func (f *file) fed(in losses.Input) (models.Tensor, bool) {
+	for _, t := range f.model.Inputs() {
+		if t.Name == f.Inputs[in.Name] {
+			return t, true
+		}
+	}
+	return models.Tensor{}, false
+}
+
+// taps lists the tensors that the loss reads and that the model computes.
+func (f *file) taps() []string {
+	var names []string
+	for _, in := range f.inputs {
+		if _, ok := f.fed(in); !ok && !slices.Contains(names, f.Inputs[in.Name]) {
+			names = append(names, f.Inputs[in.Name])
+		}
+	}
+	return names
+}
+
+// verify runs the file on one engine. What the engine does not do is in the
+// result; the error says that no inputs could be made.
+func (f *file) verify(e engine.Engine, r *Result) error {
+	l, err := f.layout(e)
+	if refused := new(refusal); errors.As(err, &refused) {
+		r.refuse(f.place, refused.error)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	session, err := f.load(e)
+	if err != nil {
+		r.refuse(f.place, err)
+		return nil
+	}
+	defer session.Close()
+	for _, recipe := range recipes() {
+		if !recipe.fits(f.Loss, f.Params, f.place.With) {
+			continue
+		}
+		if err := f.run(session, r, recipe, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load adds the taps to the model's outputs.
+func (f *file) load(e engine.Engine) (engine.Session, error) {
+	model, err := f.withOutputs(f.taps())
+	if err != nil {
+		return nil, err
+	}
+	return e.Load(model)
+}
+
+// run compares the loss on one set of inputs.
+func (f *file) run(session engine.Session, r *Result, recipe recipe, l layout) error {
+	place := f.place
+	place.Input = recipe.name
+	d := newDrawer(place.Seed, f.Loss.Name+place.Variant+place.file, recipe, f.DType, f.Params)
+	inputs, err := f.draw(d, l)
+	if err != nil {
+		return err
+	}
+	outputs, err := session.Run(inputs)
+	if err != nil {
+		r.refuse(place, err)
+		return nil
+	}
+	values := losses.Values{}
+	var words []string
+	for _, in := range f.inputs {
+		t, ok := inputs[f.Inputs[in.Name]]
+		if !ok {
+			t = outputs[f.Inputs[in.Name]]
+		}
+		values[in.Name] = f.asLossSees(in, t)
+		words = append(words, in.Name+strings.ReplaceAll(fmt.Sprint(t.Shape()), " ", ","))
+	}
+	place.Shapes = strings.Join(words, " ")
+	want, err := expect(f.Loss, f.Params, values, f.Reduction, f.DType)
+	if err != nil {
+		r.Cases++
+		r.fail(place, err.Error())
+		return nil
+	}
+	r.compare(place, outputs[f.Output], want)
+	f.checkOwnOutputs(r, place, outputs)
+	return nil
+}
+
+// asLossSees converts a tensor as the loss does, which reads all floating-point
+// inputs in its own type.
+func (f *file) asLossSees(in losses.Input, t engine.Tensor) losses.Array {
+	numbers := t.Float64s()
+	if in.Domain != losses.ClassIndex && f.DType != ops.Float64 && t.DType() == ops.Float64 {
+		for i, x := range numbers {
+			numbers[i] = float64(float32(x))
+		}
+	}
+	return losses.Array{Shape: slices.Clone(t.Shape()), Data: numbers}
+}
+
+// checkOwnOutputs fails a model whose own outputs are not numbers.
+func (f *file) checkOwnOutputs(r *Result, place Case, outputs map[string]engine.Tensor) {
+	for _, out := range f.model.Outputs() {
+		t := outputs[out.Name]
+		if out.Name == f.Output || !t.DType().IsFloat() {
+			continue
+		}
+		for i, x := range t.Float64s() {
+			if !finite(x) {
+				r.fail(place, fmt.Sprintf("the model's own output %q is %g at %v", out.Name, x, unravel(t.Shape(), i)))
+				break
+			}
+		}
+	}
+}
+
+// refusal is an engine's error on the way to the shapes.
+type refusal struct{ error }
+
+// layout is the shapes of a model's inputs, and the number of classes that labels
+// count to.
+type layout struct {
+	shapes  map[string][]int
+	classes int
+}
+
+// layout finds shapes that fit what the file declares. Tensors that the model
+// computes have the shapes that a run of that part of the model shows, and what
+// the loss reads beside them follows.
+func (f *file) layout(e engine.Engine) (layout, error) {
+	s, l := newSolver(), layout{shapes: map[string][]int{}}
+	part, needed := f.part(f.taps())
+	for _, t := range f.model.Inputs() {
+		if needed[t.Name] || !f.readByLoss(t.Name) {
+			l.shapes[t.Name] = s.ownShape(t.Shape)
+		}
+	}
+	known := maps.Clone(l.shapes)
+	if err := f.computed(e, part, needed, known); err != nil {
+		return l, err
+	}
+	for range 2 { // what a later input says of a name may settle an earlier one
+		for _, in := range f.inputs {
+			if shape, ok := known[f.Inputs[in.Name]]; ok {
+				s.learn(in, fixedShape(shape))
+			} else if t, ok := f.fed(in); ok {
+				s.learn(in, t.Shape)
+			}
+		}
+	}
+	for _, in := range f.inputs {
+		t, ok := f.fed(in)
+		if _, done := known[t.Name]; ok && !done {
+			l.shapes[t.Name] = s.shapeOf(in, t.Shape)
+		}
+	}
+	l.classes = s.axis("C")
+	return l, nil
+}
+
+// computed runs a part of the model and adds the shapes of what it makes.
+func (f *file) computed(e engine.Engine, part *models.Model, needed map[string]bool, shapes map[string][]int) error {
+	if len(part.Proto.Graph.Output) == 0 {
+		return nil
+	}
+	inputs := map[string]engine.Tensor{}
+	d := newDrawer(f.place.Seed, "shapes", recipe{real: normal(1)}, f.DType, f.Params)
+	for _, t := range f.model.Inputs() {
+		if !needed[t.Name] {
+			continue
+		}
+		var err error
+		if inputs[t.Name], err = d.own(t, shapes[t.Name]); err != nil {
+			return err
+		}
+	}
+	outputs, err := runOnce(e, part, inputs)
+	if err != nil {
+		return &refusal{err}
+	}
+	for name, t := range outputs {
+		shapes[name] = t.Shape()
+	}
+	return nil
+}
+
+func runOnce(e engine.Engine, model *models.Model, inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
+	data, err := model.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	session, err := e.Load(data)
+	if err != nil {
+		return nil, err
+	}
+	defer session.Close()
+	return session.Run(inputs)
+}
+
+func (f *file) readByLoss(tensor string) bool {
+	for _, name := range f.Inputs {
+		if name == tensor {
+			return true
+		}
+	}
+	return false
+}
+
+// draw fills all inputs of the model.
+func (f *file) draw(d *drawer, l layout) (map[string]engine.Tensor, error) {
+	inputs := map[string]engine.Tensor{}
+	for _, t := range f.model.Inputs() {
+		if f.readByLoss(t.Name) {
+			continue
+		}
+		var err error
+		if inputs[t.Name], err = d.own(t, l.shapes[t.Name]); err != nil {
+			return nil, err
+		}
+	}
+	var fields []field
+	for _, in := range f.inputs {
+		if t, ok := f.fed(in); ok {
+			fields = append(fields, field{Input: in, shape: l.shapes[t.Name], dtype: t.DType})
+		}
+	}
+	tensors, _, err := d.draw(fields, nil, l.classes)
+	for name, t := range tensors {
+		inputs[f.Inputs[name]] = t
+	}
+	return inputs, err
+}

@@ -1,0 +1,159 @@
+package verify_test
+
+import (
+	"errors"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/onnxloss/onnxloss/export"
+	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
+	"github.com/onnxloss/onnxloss/runtime/engine"
+	"github.com/onnxloss/onnxloss/runtime/interp"
+	"github.com/onnxloss/onnxloss/runtime/verify"
+)
+
+func save(t *testing.T, model *onnxpb.ModelProto) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "model.onnx")
+	if err := (&models.Model{Proto: model}).Save(path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func verifyFile(t *testing.T, path string) *verify.Report {
+	t.Helper()
+	report, err := verify.File(t.Context(), path, []engine.Engine{interp.New()}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func defaults(t *testing.T, loss *losses.Loss) losses.Params {
+	t.Helper()
+	p, err := loss.Params(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func shape(t *testing.T, text string) ops.Shape {
+	t.Helper()
+	s, err := ops.ParseShape(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// network is scores = x W, from three features to four classes. weight is one
+// element of W.
+func network(t *testing.T, weight float32) *onnxpb.ModelProto {
+	t.Helper()
+	w := engine.Must([]int{3, 4}, []float32{weight, -1, 2, 0.5, 1, 1, -2, 0, 0.25, 3, 1, -1})
+	return &onnxpb.ModelProto{
+		IrVersion:   proto.Int64(8),
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(17)}},
+		Graph: &onnxpb.GraphProto{
+			Name:        proto.String("network"),
+			Node:        []*onnxpb.NodeProto{{OpType: proto.String("MatMul"), Input: []string{"x", "w"}, Output: []string{"scores"}}},
+			Initializer: []*onnxpb.TensorProto{engine.ToProto("w", w)},
+			Input:       []*onnxpb.ValueInfoProto{ops.ValueInfo("x", ops.Float32, shape(t, "batch,3"))},
+			Output:      []*onnxpb.ValueInfoProto{ops.ValueInfo("scores", ops.Float32, shape(t, "batch,4"))},
+		},
+	}
+}
+
+func TestExportedFilesHold(t *testing.T) {
+	tests := []struct {
+		name    string
+		loss    *losses.Loss
+		options export.Options
+	}{
+		{"shortest", losses.SoftmaxCrossEntropy, export.Options{}},
+		{"elementwise", losses.SigmoidFocal, export.Options{Form: export.Function, Reduction: losses.None}},
+		{"weights", losses.SoftmaxFocal, export.Options{With: []string{"weight"}, IndexType: ops.Int32}},
+		{"fixed sizes", losses.SoftmaxCrossEntropy, export.Options{DType: ops.Float16, Shapes: map[string]ops.Shape{"logits": shape(t, "2,3,4,5")}}},
+		{"broadcast weights", losses.SigmoidCrossEntropy, export.Options{With: []string{"weight"}, Shapes: map[string]ops.Shape{"logits": shape(t, "B,7"), "weight": shape(t, "7")}}},
+		{"open rank", losses.SigmoidFocalStar, export.Options{Shapes: map[string]ops.Shape{"logits": nil}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			model, err := export.Model(test.loss, defaults(t, test.loss), test.options)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report := verifyFile(t, save(t, model))
+			if !report.Passed() || report.Cases() < 10 {
+				t.Error(table(t, report))
+			}
+		})
+	}
+}
+
+func TestAttachedFilesHold(t *testing.T) {
+	for _, loss := range []*losses.Loss{losses.SoftmaxCrossEntropy, losses.SoftmaxFocal, losses.SigmoidFocal} {
+		for _, form := range export.Forms() {
+			t.Run(loss.Command()+" "+string(form), func(t *testing.T) {
+				model, err := export.Attach(network(t, 1), loss, defaults(t, loss), export.AttachOptions{
+					Options: export.Options{Form: form}, Bind: map[string]string{"logits": "scores"},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				report := verifyFile(t, save(t, model))
+				if !report.Passed() || report.Cases() < 10 {
+					t.Error(table(t, report))
+				}
+			})
+		}
+	}
+}
+
+func TestAttachedModelWithOutputsThatAreNoNumbersFails(t *testing.T) {
+	model, err := export.Attach(network(t, float32(math.Inf(1))), losses.SigmoidFocal, defaults(t, losses.SigmoidFocal), export.AttachOptions{
+		Bind: map[string]string{"logits": "scores"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := verifyFile(t, save(t, model))
+	if report.ExitCode() != 1 || !strings.Contains(table(t, report), `own output "scores"`) {
+		t.Error(table(t, report))
+	}
+}
+
+func TestChangedFileFails(t *testing.T) {
+	model, err := export.Model(losses.SigmoidFocal, defaults(t, losses.SigmoidFocal), export.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range model.MetadataProps {
+		if entry.GetKey() == "onnxloss.params" {
+			entry.Value = proto.String(strings.Replace(entry.GetValue(), `"gamma":2`, `"gamma":1`, 1))
+		}
+	}
+	path := save(t, model)
+	report := verifyFile(t, path)
+	if report.ExitCode() != 1 || !strings.Contains(table(t, report), "onnxloss verify \""+path) {
+		t.Error(table(t, report))
+	}
+}
+
+func TestFilesThatCannotBeVerified(t *testing.T) {
+	if _, err := verify.File(t.Context(), save(t, network(t, 1)), nil, 1); !errors.Is(err, export.ErrNoLoss) {
+		t.Errorf("a model without a loss: got %v", err)
+	}
+	if _, err := verify.File(t.Context(), filepath.Join(t.TempDir(), "none.onnx"), nil, 1); err == nil {
+		t.Error("want an error for a file that is not there")
+	}
+}
