@@ -150,7 +150,7 @@ func TestCheckFindsWhatIsWrongWithAnExportedGraph(t *testing.T) {
 			}
 		}, "a size has another name"},
 		{"negative size stored", func(m *onnxpb.ModelProto) {
-			m.Graph.Input[0] = ops.ValueInfo("logits", ops.Float32, ops.Shape{ops.Fixed(-3)})
+			m.Graph.Input[0].Type.GetTensorType().Shape.Dim[0].Value = &onnxpb.TensorShapeProto_Dimension_DimValue{DimValue: -3}
 		}, `tensor "logits": its stored shape has the size -3`},
 		{"type of nothing", func(m *onnxpb.ModelProto) {
 			m.Graph.ValueInfo = append(m.Graph.ValueInfo, ops.ValueInfo("ghost", ops.Float32, nil))

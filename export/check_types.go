@@ -147,10 +147,9 @@ func declaredFact(info *onnxpb.ValueInfoProto) (fact, error) {
 		return fact{}, errors.New("no element type is stored for it")
 	}
 	f := fact{dtype: ops.DType(t.GetElemType()), shape: ops.ShapeOf(t)}
-	for i, d := range f.shape {
-		if n, ok := d.Size(); ok && n < 0 {
-			f.shape[i] = ops.Dim{}
-			return f, fmt.Errorf("its stored shape has the size %d", n)
+	for _, d := range t.GetShape().GetDim() {
+		if d.GetDimValue() < 0 {
+			return f, fmt.Errorf("its stored shape has the size %d", d.GetDimValue())
 		}
 	}
 	return f, nil
