@@ -218,6 +218,7 @@ func operatorCases() []operatorCase {
 		unary("Constant", func(b *builder, x value) value { return b.Mul(x, b.Constant(ops.Float32, []int{2}, []float64{2, 3})) }, vector(1, 2), vector(2, 6)),
 		unary("Int64s", func(b *builder, x value) value { return b.Add(x, b.Int64s(math.MaxInt64, math.MinInt64)) }, whole(0, 0), whole(math.MaxInt64, math.MinInt64)),
 		unary("Log1p", (*builder).Log1p, vector(0, 1), vector(0, math.Ln2)),
+		unary("ScaledLog1p", func(b *builder, x value) value { return b.ScaledLog1p(-2, x) }, vector(0, 1), vector(0, -2*math.Ln2)),
 		unary("PowConst", func(b *builder, x value) value { return b.PowConst(x, 2.5) }, vector(4, 0), vector(32, 0)),
 	}
 }
@@ -329,6 +330,7 @@ func TestEachOpsetGetsItsForm(t *testing.T) {
 	squeeze := func(b *builder, x value) value { return b.Squeeze(x, 0) }
 	logSoftmax := func(b *builder, x value) value { return b.LogSoftmax(x, 1) }
 	softmax := func(b *builder, x value) value { return b.Softmax(x, 1) }
+	inner := func(b *builder, x value) value { return b.Softmax(x, 0) }
 	notLess := func(b *builder, x value) value { return b.GreaterOrEqual(x, b.Scalar(x, 0)) }
 	notGreater := func(b *builder, x value) value { return b.LessOrEqual(x, b.Scalar(x, 0)) }
 	const parts = "ReduceMax1 keepdims axes, Sub2, Exp1, ReduceSum1 keepdims axes"
@@ -357,6 +359,7 @@ func TestEachOpsetGetsItsForm(t *testing.T) {
 		{"LogSoftmax", ops.Float32, logSoftmax, 13, 26, "LogSoftmax1 axis"},
 		{"Softmax", ops.Float32, softmax, 9, 12, parts + ", Div2"},
 		{"Softmax", ops.Float32, softmax, 13, 26, "Softmax1 axis"},
+		{"Softmax of an inner axis", ops.Float32, inner, 13, 17, "ReduceMax1 keepdims axes, Sub2, Exp1, ReduceSum2 keepdims, Div2"},
 		{"GreaterOrEqual", ops.Float32, notLess, 11, 11, "Greater2, Equal2, Or2"},
 		{"GreaterOrEqual", ops.Float32, notLess, 12, 26, "GreaterOrEqual2"},
 		{"LessOrEqual", ops.Int64, notGreater, 9, 11, "Less2, Equal2, Or2"},

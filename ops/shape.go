@@ -60,7 +60,10 @@ func (s Shape) String() string {
 // an unknown size and "..." alone a shape of unknown rank. Brackets are optional;
 // "[]" is a scalar.
 func ParseShape(text string) (Shape, error) {
-	inner := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(text), "["), "]")
+	inner := strings.TrimSpace(text)
+	if strings.HasPrefix(inner, "[") && strings.HasSuffix(inner, "]") {
+		inner = inner[1 : len(inner)-1]
+	}
 	switch strings.TrimSpace(inner) {
 	case "...":
 		return nil, nil
