@@ -34,10 +34,8 @@ divide. The gradient is finite for every γ >= 0, also where a prediction is sat
 	Value:    sigmoidFocalValue,
 	Gradient: sigmoidFocalGradient,
 	Build:    buildSigmoidFocal,
-	Bound: func(in Values, p Params, eps float64) (Array, error) {
-		return relativeBound(sigmoidFocalValue, in, p, (4+4*p.Float("gamma"))*eps)
-	},
-	Accuracy: "4 + 4 gamma ULP relative: nothing cancels, and a power multiplies the relative error of its base by gamma",
+	Bound:    sigmoidFocalBound,
+	Accuracy: "4 + 3 gamma ULP relative: nothing cancels, and a power multiplies the relative error of its base by gamma; gamma (|x| + 1)/2 more where gamma is not a float32 number, as e^(-gamma |x|) has the error of its exponent",
 }
 
 // focalTerm is one element: its label, smoothed label and logit, and what follows
@@ -144,6 +142,22 @@ func (t focalTerm) splitDerivative(params Params) (byX, byY float64) {
 	byX = negative*(1-t.smooth)*(gamma*t.q*t.softplus+t.p) - positive*t.smooth*(gamma*t.p*t.softplusNeg+t.q)
 	byY = (1 - params.Float("label_smoothing")) * (positive*t.softplusNeg - negative*t.softplus)
 	return byX, byY
+}
+
+func sigmoidFocalBound(in Values, p Params, eps float64) (Array, error) {
+	gamma := p.Float("gamma")
+	bound, err := relativeBound(sigmoidFocalValue, in, p, eps)
+	if err != nil {
+		return Array{}, err
+	}
+	for i, x := range in["logits"].Data {
+		relative := 4 + 3*gamma
+		if float64(float32(gamma)) != gamma {
+			relative += gamma * (math.Abs(x) + 1) / 2
+		}
+		bound.Data[i] *= relative
+	}
+	return bound, nil
 }
 
 func buildSigmoidFocal(b *ops.Builder, in map[string]ops.Value, params Params) ops.Terms {

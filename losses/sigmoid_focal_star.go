@@ -28,7 +28,7 @@ learnt earlier. The slope for a wrong label is 1 as that of cross-entropy.`,
 	Gradient: sigmoidFocalStarGradient,
 	Build:    buildSigmoidFocalStar,
 	Bound:    sigmoidFocalStarBound,
-	Accuracy: "4 ULP relative, and 2 ULP of γ x_t + β and of its parts times the slope of softplus: the shifted logit is rounded before e^z is taken",
+	Accuracy: "4 ULP relative, and 1 ULP of γ x_t + β and of its parts times the slope of softplus: the shifted logit is rounded before e^z is taken",
 }
 
 func starMargin(x, y float64, params Params) float64 {
@@ -73,7 +73,7 @@ func sigmoidFocalStarBound(in Values, params Params, eps float64) (Array, error)
 		y := y.Data[i]
 		alpha := alphaPos*y + alphaNeg*(1-y)
 		z := starMargin(x, y, params)
-		rounded := 2 * (math.Abs(z) + math.Abs(gamma*x*(2*y-1)) + math.Abs(beta))
+		rounded := math.Abs(z) + math.Abs(gamma*x*(2*y-1)) + math.Abs(beta)
 		bound.Data[i] = eps * math.Abs(w.Data[i]) * alpha / gamma * (4*softplus(-z) + sigmoid(-z)*rounded)
 	}
 	return bound, nil
@@ -82,17 +82,15 @@ func sigmoidFocalStarBound(in Values, params Params, eps float64) (Array, error)
 func buildSigmoidFocalStar(b *ops.Builder, in map[string]ops.Value, params Params) ops.Terms {
 	x, y := in["logits"], in["target"]
 	gamma, beta := params.Float("gamma"), params.Float("beta")
-	// z = -(γ x_t + β)/γ, so that the loss is max(z, 0) + log1p(e^-γ|z|)/γ
-	z := b.Mul(x, b.Sub(b.Scalar(y, 1), b.Mul(y, b.Scalar(y, 2))))
+	// With h = -(γ x_t + β)/2γ the loss is max(2h, 0) + log1p(e^-2γ|h|)/γ, and
+	// max(2h, 0) is h + |h|.
+	h := b.Mul(x, b.Sub(b.Scalar(y, 0.5), y))
 	if beta != 0 {
-		z = b.Sub(z, b.Scalar(x, beta/gamma))
+		h = b.Sub(h, b.Scalar(x, beta/(2*gamma)))
 	}
-	b.Label(z, "wrongness")
-	rest := b.Log1p(b.Exp(b.Mul(b.Abs(z), b.Scalar(x, -gamma))))
-	if gamma != 1 {
-		rest = b.Div(rest, b.Scalar(rest, gamma))
-	}
-	loss := b.Add(b.Relu(z), rest)
+	size := b.Abs(b.Label(h, "half_wrongness"))
+	e := b.Exp(b.Mul(size, b.Scalar(x, -2*gamma)))
+	loss := b.Add(b.Add(h, size), b.ScaledLog1p(1/gamma, e))
 	if params.Float("alpha") >= 0 {
 		loss = b.Mul(loss, buildAlpha(b, y, params))
 	}

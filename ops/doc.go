@@ -5,6 +5,6 @@
 //
 //	b := ops.NewBuilder(17, "", nil)
 //	x := b.Input("x", ops.Float32, ops.Shape{ops.Symbolic("N")})
-//	y := b.Output(b.Log1p(b.Exp(x)), "y")
+//	y := b.Output(b.Log1p(b.Sigmoid(x)), "y")
 //	fragment, err := b.Finish(y)
 package ops

@@ -82,19 +82,25 @@ func int64s(numbers []int) []int64 {
 	return wide
 }
 
-// LogSoftmax is x - log Σ e^x along one axis. Before opset 13 the operator of that
-// name flattens its input, so that it is built from its parts there.
+// LogSoftmax is x - log Σ e^x along one axis. The operator of that name flattens its
+// input before opset 13, and where the axis is not the last one engines transpose for
+// it, which takes most of the time: it is built from its parts there.
 func (b *Builder) LogSoftmax(x Value, axis int) Value {
-	if b.opset >= 13 {
+	if b.opset >= 13 && isLastAxis(x.Shape(), axis) {
 		return b.emit("LogSoftmax", x.DType(), x.Shape(), []Value{x}, IntAttribute("axis", int64(axis)))
 	}
 	shifted := b.Sub(x, b.ReduceMax(x, true, axis))
 	return b.Sub(shifted, b.Log(b.ReduceSum(b.Exp(shifted), true, axis)))
 }
 
-// Softmax is e^x / Σ e^x along one axis; see LogSoftmax on opsets before 13.
+// isLastAxis takes an axis of a tensor whose rank is not known for the last one.
+func isLastAxis(s Shape, axis int) bool {
+	return !s.Known() || axis == -1 || axis == len(s)-1
+}
+
+// Softmax is e^x / Σ e^x along one axis; see LogSoftmax on what is emitted.
 func (b *Builder) Softmax(x Value, axis int) Value {
-	if b.opset >= 13 {
+	if b.opset >= 13 && isLastAxis(x.Shape(), axis) {
 		return b.emit("Softmax", x.DType(), x.Shape(), []Value{x}, IntAttribute("axis", int64(axis)))
 	}
 	e := b.Exp(b.Sub(x, b.ReduceMax(x, true, axis)))
