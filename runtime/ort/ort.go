@@ -35,5 +35,12 @@ type Options struct {
 
 // unavailable says that an engine is not there, and why.
 func unavailable(format string, args ...any) error {
-	return fmt.Errorf("ort: %s: %w", fmt.Sprintf(format, args...), engine.ErrUnavailable)
+	return unavailableError(fmt.Sprintf("ort: "+format, args...))
 }
+
+// unavailableError is engine.ErrUnavailable with a sentence of its own.
+type unavailableError string
+
+func (e unavailableError) Error() string { return string(e) }
+
+func (e unavailableError) Is(target error) bool { return target == engine.ErrUnavailable }
