@@ -18,13 +18,14 @@ func newAttach() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "attach MODEL LOSS -o FILE",
 		Short: "Put a loss onto a trained model",
-		Long: `Put a loss onto a trained model, so that whatever runs the model computes the loss
-as well. The model's own inputs, outputs and nodes stay as they are. --bind says
+		Long: `Put a loss onto a trained model, so that whatever runs the model computes the
+loss as well. The model's own inputs, outputs and nodes stay as they are. --bind says
 which tensor an input of the loss is; the prediction is found by itself where
 there is only one way, and every other input becomes an input of the model. The
 opset is the model's own.`,
 		Example: `  onnxloss attach classifier.onnx softmax-cross-entropy -o with_loss.onnx
-  onnxloss attach detector.onnx sigmoid-focal -o scored.onnx --bind logits=class_logits --reduction none`,
+  onnxloss attach detector.onnx sigmoid-focal -o scored.onnx \
+      --bind logits=class_logits --reduction none`,
 		Args:              arguments("MODEL", "LOSS"),
 		ValidArgsFunction: completeLoss(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -51,14 +51,14 @@ func describe(w io.Writer, loss *losses.Loss) error {
 	section(&page, "MEANING", loss.Meaning)
 	fmt.Fprintf(&page, "\nINPUTS\n")
 	for _, in := range loss.Inputs {
-		fmt.Fprintf(&page, "  %s  %s\n", in.Name, strings.Join(inputFacts(loss, in), "; "))
+		hanging(&page, in.Name+": "+strings.Join(inputFacts(loss, in), "; "))
 		paragraph(&page, 6, in.Doc)
 	}
 	if len(loss.Declare) > 0 {
 		fmt.Fprintf(&page, "\nPARAMETERS (--set name=value)\n")
 	}
 	for _, p := range loss.Declare {
-		fmt.Fprintf(&page, "  %s  %s, default %v; %s\n", p.Name, p.Kind, p.Default, p.Range())
+		hanging(&page, fmt.Sprintf("%s: %s, default %v; %s", p.Name, p.Kind, p.Default, p.Range()))
 		paragraph(&page, 6, p.Doc)
 	}
 	section(&page, "ACCURACY", loss.Accuracy)
@@ -73,6 +73,17 @@ func section(page *bytes.Buffer, title, text string) {
 		fmt.Fprintf(page, "\n%s\n", title)
 	}
 	paragraph(page, 2, text)
+}
+
+// hanging writes text whose first line stands out to the left.
+func hanging(page *bytes.Buffer, text string) {
+	for i, line := range wrap(text, columns-4) {
+		margin := "    "
+		if i == 0 {
+			margin = "  "
+		}
+		fmt.Fprintf(page, "%s%s\n", margin, line)
+	}
 }
 
 func paragraph(page *bytes.Buffer, indent int, text string) {
@@ -129,7 +140,7 @@ func example(loss *losses.Loss) string {
 	for _, p := range loss.Declare {
 		for _, value := range p.Try {
 			if _, err := loss.Params(map[string]any{p.Name: value}); err == nil {
-				return fmt.Sprintf("%s --set %s=%v", line, p.Name, value)
+				return fmt.Sprintf("%s \\\n      --set %s=%v", line, p.Name, value)
 			}
 		}
 	}

@@ -17,8 +17,8 @@ func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Show the engines found here, and what to do about missing ones",
-		Long: `Show the engines and execution providers found on this machine, where ONNX Runtime
-was looked for, and what to do about what is missing. --fetch gets ONNX Runtime
+		Long: `Show the engines and execution providers found on this machine, where ONNX
+Runtime was looked for, and what to do about what is missing. --fetch gets ONNX Runtime
 with npm first and keeps it in the cache folder.`,
 		Example: `  onnxloss doctor
   onnxloss doctor --fetch

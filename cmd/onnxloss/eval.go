@@ -18,13 +18,14 @@ func newEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval LOSS --input name=FILE ...",
 		Short: "Compute a loss on .npy files with the float64 reference",
-		Long: `Compute a loss, and with --grad its gradient, on .npy files with the native float64
-reference. The inputs are those that onnxloss describe LOSS shows; arrays of any
+		Long: `Compute a loss, and with --grad its gradient, on .npy files with the native
+float64 reference. The inputs are those that onnxloss describe LOSS shows; arrays of any
 number type are read. With -o the loss is written as float64 to FILE, and each
 gradient beside it: -o out.npy --grad writes out.npy and out.grad.INPUT.npy.`,
-		Example: `  onnxloss eval softmax-cross-entropy --input logits=logits.npy --input target=labels.npy
-  onnxloss eval sigmoid-focal --input logits=x.npy --input target=y.npy --set gamma=1.5 \
-      --reduction none --grad -o focal.npy`,
+		Example: `  onnxloss eval softmax-cross-entropy \
+      --input logits=logits.npy --input target=labels.npy
+  onnxloss eval sigmoid-focal --input logits=x.npy --input target=y.npy \
+      --set gamma=1.5 --reduction none --grad -o focal.npy`,
 		Args:              arguments("LOSS"),
 		ValidArgsFunction: completeLoss(0),
 		RunE: func(cmd *cobra.Command, args []string) error {

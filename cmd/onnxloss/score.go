@@ -19,11 +19,13 @@ func newScore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "score MODEL --input name=FILE ... -o FILE",
 		Short: "Compute the loss of every sample with a model that carries one",
-		Long: `Run a model that a loss was attached to with --reduction none over .npy files, and
-write the loss of every sample. What is printed sums it up, with the samples of
+		Long: `Run a model that a loss was attached to with --reduction none over .npy files,
+and write the loss of every sample. What is printed sums it up, with the samples of
 the highest loss.`,
-		Example: `  onnxloss attach classifier.onnx softmax-cross-entropy --reduction none -o scorer.onnx
-  onnxloss score scorer.onnx --input image=images.npy --input target=labels.npy -o losses.npy`,
+		Example: `  onnxloss attach classifier.onnx softmax-cross-entropy -o scorer.onnx \
+      --reduction none
+  onnxloss score scorer.onnx -o losses.npy \
+      --input image=images.npy --input target=labels.npy`,
 		Args: arguments("MODEL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.run(cmd, args[0])

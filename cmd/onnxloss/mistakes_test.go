@@ -1,0 +1,122 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestMistakesGetOneSentenceAndCodeTwo(t *testing.T) {
+	workIn(t)
+	mustHold(t, "export", "sigmoid-focal", "-o", "f.onnx")
+	whole, err := os.ReadFile("f.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("cut.onnx", whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, args, want string }{
+		{"unknown command", "exprot x", `did you mean "export"?`},
+		{"command like nothing", "frobnicate", "onnxloss --help"},
+		{"unknown flag", "export sigmoid-focal --redution sum -o a.onnx", "did you mean --reduction?"},
+		{"unknown short flag", "export sigmoid-focal -q", "unknown flag -q"},
+		{"flag without a value", "export sigmoid-focal -o", "argument"},
+		{"missing argument", "describe", "LOSS is missing"},
+		{"parameter without its flag", "export sigmoid-focal gamma=2 -o a.onnx", "behind its flag"},
+		{"too many arguments", "describe sigmoid-focal more", `unexpected argument "more"`},
+		{"unknown loss", "describe sigmoid-fcal", `did you mean "sigmoid-focal"?`},
+		{"no output", "export sigmoid-focal", "-o FILE is missing"},
+		{"unknown parameter", "export sigmoid-focal -o a.onnx --set gama=2", `did you mean "gamma"?`},
+		{"parameter out of range", "export sigmoid-focal -o a.onnx --set gamma=-1", "gamma must be >= 0"},
+		{"parameter that is no number", "export sigmoid-focal -o a.onnx --set gamma=two", "must be a number"},
+		{"parameter without a value", "export sigmoid-focal -o a.onnx --set gamma", "name=value"},
+		{"parameter twice", "export sigmoid-focal -o a.onnx --set gamma=1 --set gamma=2", "gamma twice"},
+		{"unknown form", "export sigmoid-focal -o a.onnx --form grph", "unknown form"},
+		{"unknown dtype", "export sigmoid-focal -o a.onnx --dtype float", "unknown element type"},
+		{"integer dtype", "export sigmoid-focal -o a.onnx --dtype int64", "cannot be of type int64"},
+		{"unknown reduction", "export sigmoid-focal -o a.onnx --reduction avg", "unknown reduction"},
+		{"opset too old", "export sigmoid-focal -o a.onnx --opset 3", "opset 3 is not supported"},
+		{"opset zero", "export sigmoid-focal -o a.onnx --opset 0", "opset 0 is not supported"},
+		{"opset that is no number", "export sigmoid-focal -o a.onnx --opset new", "opset"},
+		{"bad shape", "export sigmoid-focal -o a.onnx --shape N,-1", "negative size"},
+		{"shape of no input", "export sigmoid-focal -o a.onnx --shape image=N", "image"},
+		{"shape of too few axes", "export softmax-cross-entropy -o a.onnx --shape N", "needs [N,C,...]"},
+		{"shapes that do not fit", "export sigmoid-focal -o a.onnx --shape logits=2,3 --shape target=2,4", "does not fit"},
+		{"no such optional input", "export sigmoid-focal -o a.onnx --with nothing", "there is no input"},
+		{"no ONNX file", "attach text.onnx sigmoid-focal -o a.onnx", "not an ONNX model"},
+		{"no file", "attach none.onnx sigmoid-focal -o a.onnx", "no such file"},
+		{"file cut off", "attach cut.onnx sigmoid-focal -o a.onnx", "cut off"},
+		{"attach onto itself", "attach f.onnx sigmoid-focal -o ./f.onnx", "the model itself"},
+		{"attach twice", "attach f.onnx sigmoid-focal -o a.onnx", "already carries"},
+		{"verify nothing", "verify", "nothing to verify"},
+		{"verify no model", "verify text.onnx", "not an ONNX model"},
+		{"verify unknown engine", "verify f.onnx --engine tensorflow", "unknown engine"},
+		{"verify unknown provider", "verify f.onnx --engine interp --provider cuda", "add ort to --engine"},
+		{"verify opset out of range", "verify --loss sigmoid-focal --opset 99", "opset 99 is not supported"},
+		{"eval without inputs", "eval sigmoid-focal", `input "logits" is missing`},
+		{"eval of no file", "eval sigmoid-focal --input logits=none.npy", "no such file"},
+		{"eval of no array", "eval sigmoid-focal --input logits=text.onnx --input target=y.npy", "npy"},
+		{"eval with an unknown input", "eval sigmoid-focal --input logits=x.npy --input target=y.npy --input z=y.npy", `no input "z"`},
+		{"eval with a label out of range", "eval softmax-cross-entropy --input logits=x.npy --input target=bad_labels.npy", "label 3"},
+		{"eval with shapes that do not fit", "eval softmax-cross-entropy --input logits=x.npy --input target=short.npy", "does not fit"},
+		{"score without an output", "score f.onnx", "-o FILE is missing"},
+		{"score without inputs", "score f.onnx -o s.npy --engine interp", "score:"},
+		{"score with two engines", "score f.onnx -o s.npy --engine interp,ort", "one engine"},
+		{"score of no model", "score text.onnx -o s.npy", "not an ONNX model"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := command(t, strings.Fields(test.args)...)
+			if r.code != exitUsage || r.stdout != "" {
+				t.Errorf("exit code %d, stdout %q", r.code, r.stdout)
+			}
+			if !strings.HasPrefix(r.stderr, "onnxloss: ") || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, test.want) {
+				t.Errorf("stderr %q, want one line with %q", r.stderr, test.want)
+			}
+		})
+	}
+	if left, err := filepath.Glob("a.onnx*"); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+func TestNoCommandShowsTheHelpAsAMistake(t *testing.T) {
+	r := command(t)
+	if r.code != exitUsage || r.stdout != "" || !strings.Contains(r.stderr, "Available Commands:") {
+		t.Errorf("exit code %d, stdout %q, stderr %q", r.code, r.stdout, r.stderr)
+	}
+}
+
+func TestNothingIsLeftWhereTheOutputCannotBeWritten(t *testing.T) {
+	workIn(t)
+	mustHold(t, "export", "sigmoid-focal", "-o", "f.onnx", "--reduction", "none")
+	if err := os.Mkdir("folder", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	save(t, "y32.npy", load(t, "x.npy"))
+	before, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrays := []string{"--input", "logits=x.npy", "--input", "target=y32.npy"}
+	for _, args := range [][]string{
+		{"export", "sigmoid-focal"},
+		append([]string{"eval", "sigmoid-focal"}, arrays...),
+		append([]string{"score", "f.onnx", "--engine", "interp"}, arrays...),
+	} {
+		for _, output := range []string{"folder", filepath.Join("missing", "out")} {
+			if r := command(t, append(args, "-o", output)...); r.code != exitUsage || !strings.Contains(r.stderr, output) {
+				t.Errorf("%s -o %s: exit code %d, stderr %q", args[0], output, r.code, r.stderr)
+			}
+		}
+	}
+	after, err := os.ReadDir(".")
+	if err != nil || len(after) != len(before) {
+		t.Errorf("had %d files, now %d: %v", len(before), len(after), err)
+	}
+	if inside, err := os.ReadDir("folder"); err != nil || len(inside) > 0 {
+		t.Errorf("left %v: %v", inside, err)
+	}
+}
