@@ -36,4 +36,8 @@
 // over the sum of the weights, and its own rounding. A reference that rounds to
 // infinity in the element type must give that infinity. A NaN passes only where the
 // reference is NaN.
+//
+// Reports also give errors in ULP of the result. Where a loss near 0 is a difference
+// of larger numbers, as log p is for a sure and right prediction, they are large by
+// nature: the bound is absolute there, and the fraction of it is what counts.
 package verify
