@@ -19,10 +19,10 @@ func newAttach() *cobra.Command {
 		Use:   "attach MODEL LOSS -o FILE",
 		Short: "Put a loss onto a trained model",
 		Long: `Put a loss onto a trained model, so that whatever runs the model computes the
-loss as well. The model's own inputs, outputs and nodes stay as they are. --bind says
-which tensor an input of the loss is; the prediction is found by itself where
-there is only one way, and every other input becomes an input of the model. The
-opset is the model's own.`,
+loss as well. The model's own inputs, outputs and nodes stay as they are. --bind
+says which tensor an input of the loss is; the prediction is found by itself
+where there is only one way, and every other input becomes an input of the
+model. The opset is the model's own.`,
 		Example: `  onnxloss attach classifier.onnx softmax-cross-entropy -o with_loss.onnx
   onnxloss attach detector.onnx sigmoid-focal -o scored.onnx \
       --bind logits=class_logits --reduction none`,

@@ -18,8 +18,8 @@ func newDoctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Show the engines found here, and what to do about missing ones",
 		Long: `Show the engines and execution providers found on this machine, where ONNX
-Runtime was looked for, and what to do about what is missing. --fetch gets ONNX Runtime
-with npm first and keeps it in the cache folder.`,
+Runtime was looked for, and what to do about what is missing. --fetch gets ONNX
+Runtime with npm first and keeps it in the cache folder.`,
 		Example: `  onnxloss doctor
   onnxloss doctor --fetch
   onnxloss doctor --ort /opt/onnxruntime/lib --json`,
@@ -97,8 +97,10 @@ func examine(library string) diagnosis {
 		d.Looked = append(d.Looked, place.String())
 	}
 	d.Runtime = examineRuntime(library)
-	if d.Runtime.Problem != "" {
+	if d.Runtime.Path == "" {
 		d.Advice = append(d.Advice, "onnxloss doctor --fetch gets ONNX Runtime; or set ONNXLOSS_ORT to the path of a library that you have")
+	}
+	if d.Runtime.Problem != "" {
 		return d
 	}
 	providers, err := ort.Providers()

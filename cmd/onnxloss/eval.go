@@ -19,9 +19,10 @@ func newEval() *cobra.Command {
 		Use:   "eval LOSS --input name=FILE ...",
 		Short: "Compute a loss on .npy files with the float64 reference",
 		Long: `Compute a loss, and with --grad its gradient, on .npy files with the native
-float64 reference. The inputs are those that onnxloss describe LOSS shows; arrays of any
-number type are read. With -o the loss is written as float64 to FILE, and each
-gradient beside it: -o out.npy --grad writes out.npy and out.grad.INPUT.npy.`,
+float64 reference. The inputs are those that onnxloss describe LOSS shows;
+arrays of any number type are read. With -o the loss is written as float64 to
+FILE, and each gradient beside it: -o out.npy --grad writes out.npy and
+out.grad.INPUT.npy.`,
 		Example: `  onnxloss eval softmax-cross-entropy \
       --input logits=logits.npy --input target=labels.npy
   onnxloss eval sigmoid-focal --input logits=x.npy --input target=y.npy \
@@ -35,7 +36,7 @@ gradient beside it: -o out.npy --grad writes out.npy and out.grad.INPUT.npy.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&e.inputs, "input", nil, "array to read, `name=FILE`; repeated for each input")
 	flags.StringArrayVar(&e.set, "set", nil, "set a parameter, `name=value`; may be repeated")
-	flags.StringVar(&e.reduction, "reduction", string(losses.Mean), "`none`, mean or sum")
+	flags.StringVar(&e.reduction, "reduction", string(losses.Mean), "`how` the terms become one value: none, mean or sum")
 	flags.BoolVar(&e.grad, "grad", false, "compute the gradient too")
 	flags.StringVarP(&e.output, "output", "o", "", "`FILE` to write the loss to, as .npy")
 	jsonFlag(cmd, &e.json)

@@ -30,7 +30,8 @@ that onnxloss verify FILE needs no flags. The FILE - is the standard output.`,
 		Example: `  onnxloss export softmax-cross-entropy -o ce.onnx
   onnxloss export sigmoid-focal -o focal.onnx \
       --set gamma=1.5 --set alpha=-1 --reduction sum
-  onnxloss export softmax-cross-entropy -o seg.onnx --shape N,21,H,W --with weight
+  onnxloss export softmax-cross-entropy -o seg.onnx \
+      --shape N,21,H,W --with weight
   onnxloss export sigmoid-focal -o focal16.onnx \
       --form function --dtype float16 --opset 18`,
 		Args:              arguments("LOSS"),

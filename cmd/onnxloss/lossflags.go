@@ -25,10 +25,10 @@ type writeFlags struct {
 func (f *writeFlags) register(cmd *cobra.Command, dtypeDefault string) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write")
-	flags.StringVar(&f.form, "form", string(export.Graph), "`graph` (standard operators) or function (one node whose body is in the file)")
+	flags.StringVar(&f.form, "form", string(export.Graph), "how it is `written`: graph (standard operators) or function (one node, its body in the file)")
 	flags.StringVar(&f.dtype, "dtype", "", "element `type` of the loss: "+names(ops.FloatTypes())+" (default "+dtypeDefault+")")
 	flags.StringVar(&f.index, "index-type", "int64", "element `type` of class-index targets: int64 or int32")
-	flags.StringVar(&f.reduction, "reduction", string(losses.Mean), "`none`, mean or sum")
+	flags.StringVar(&f.reduction, "reduction", string(losses.Mean), "`how` the terms become one value: none, mean or sum")
 	flags.StringArrayVar(&f.set, "set", nil, "set a parameter, `name=value`; may be repeated")
 	flags.StringSliceVar(&f.with, "with", nil, "optional `inputs` to have, such as weight; separated by commas")
 	flags.StringArrayVar(&f.shapes, "shape", nil, "shape of an input, `input=N,C,8,8`, or N,C,8,8 for the prediction; names are sizes that vary, ... leaves the rank open; may be repeated")

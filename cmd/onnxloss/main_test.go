@@ -241,7 +241,7 @@ func TestVerifyWithoutORTListsItAsMissing(t *testing.T) {
 		{"doctor", "--quiet"},
 		{"doctor", "--ort", "nowhere"},
 	} {
-		if r := command(t, args...); r.code != exitUnavailable || !strings.Contains(r.stderr, "not available") {
+		if r := command(t, args...); r.code != exitUnavailable || !strings.HasPrefix(r.stderr, "onnxloss: ") {
 			t.Errorf("%s: exit code %d, stderr %q", strings.Join(args, " "), r.code, r.stderr)
 		}
 	}

@@ -16,9 +16,9 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "onnxloss",
 		Short: "Loss functions for ONNX models",
-		Long: `onnxloss exports loss functions as ONNX, attaches them to trained models, verifies
-the result on every engine at hand against a float64 reference, and scores data
-with it.
+		Long: `onnxloss exports loss functions as ONNX, attaches them to trained models,
+verifies the result on every engine at hand against a float64 reference, and
+scores data with it.
 
 Exit codes: 0 all is well; 1 something was compared and differs; 2 the command
 line or an input is wrong; 3 an engine or a provider that was asked for is not

@@ -20,8 +20,8 @@ func newScore() *cobra.Command {
 		Use:   "score MODEL --input name=FILE ... -o FILE",
 		Short: "Compute the loss of every sample with a model that carries one",
 		Long: `Run a model that a loss was attached to with --reduction none over .npy files,
-and write the loss of every sample. What is printed sums it up, with the samples of
-the highest loss.`,
+and write the loss of every sample. What is printed sums it up, with the samples
+of the highest loss.`,
 		Example: `  onnxloss attach classifier.onnx softmax-cross-entropy -o scorer.onnx \
       --reduction none
   onnxloss score scorer.onnx -o losses.npy \

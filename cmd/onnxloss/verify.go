@@ -112,12 +112,6 @@ func (v *verification) verifyFiles(ctx context.Context, cmd *cobra.Command, file
 		if err == nil {
 			err = v.report(cmd, report)
 		}
-		if err == nil {
-			continue
-		}
-		if len(files) > 1 {
-			err = fmt.Errorf("%s: %w", file, err)
-		}
 		worst = errors.Join(worst, err)
 	}
 	return worst
@@ -198,13 +192,21 @@ func (v *verification) report(cmd *cobra.Command, report *verify.Report) error {
 func (v *verification) verdict(report *verify.Report) error {
 	switch code := report.ExitCode(); {
 	case code == exitDiffers && report.Failed() > 0:
-		return fmt.Errorf("%w: %d of %d cases do not hold", errDiffers, report.Failed(), report.Cases())
+		return fmt.Errorf("%w%s: %d of %d cases do not hold", errDiffers, of(report), report.Failed(), report.Cases())
 	case code == exitDiffers:
-		return fmt.Errorf("%w: not everything was compared", errDiffers)
+		return fmt.Errorf("%w%s: not everything was compared", errDiffers, of(report))
 	case code == exitUnavailable && v.engines.asked():
 		return fmt.Errorf("verify: engine %s: %w", report.Missing[0].Engine, engine.ErrUnavailable)
 	}
 	return nil
+}
+
+// of names the file that a report is of.
+func of(report *verify.Report) string {
+	if report.File == "" {
+		return ""
+	}
+	return " for " + report.File
 }
 
 func writeReport(path string, write func(io.Writer) error) error {
