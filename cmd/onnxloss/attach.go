@@ -64,6 +64,11 @@ func attachLoss(cmd *cobra.Command, from string, loss *losses.Loss, p losses.Par
 		return err
 	}
 	made := &models.Model{Proto: attached, Path: host.Path}
+	if path == "-" { // there are no files beside the standard output
+		if err := made.LoadExternal(); err != nil {
+			return err
+		}
+	}
 	data, err := made.Bytes()
 	if err != nil {
 		return err

@@ -170,7 +170,7 @@ func TestAttachScoreAndVerifyOneModel(t *testing.T) {
 	mustHold(t, "verify", "both.onnx", "--engine", "interp")
 
 	save(t, "y32.npy", engine.Must([]int{2, 3}, []float32{1, 0, 0, 1, 0, 1}))
-	said := mustHold(t, "score", "both.onnx", "--engine", "interp", "--batch", "1",
+	said := mustHold(t, "score", "both.onnx", "--engine", "interp", "--batch", "1", "--name", "focal",
 		"--input", "logits=x.npy", "--input", "target=y32.npy", "-o", "s.npy")
 	for _, want := range []string{"engine   interp", "samples  2", "worst    index"} {
 		if !strings.Contains(said, want) {

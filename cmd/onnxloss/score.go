@@ -35,6 +35,7 @@ of the highest loss.`,
 	flags.StringArrayVar(&s.inputs, "input", nil, "array for an input of the model, `name=FILE`; repeated for each input")
 	flags.StringVarP(&s.output, "output", "o", "", "`FILE` to write the losses to, as .npy")
 	flags.IntVar(&s.batch, "batch", 0, fmt.Sprintf("most `samples` to run at once (default %d)", score.DefaultBatch))
+	flags.StringVar(&s.name, "name", "", "`name` of the model's output that is the unreduced loss (default what the file says)")
 	s.engine.register(cmd, "; one of them (default ort where it is found, else interp)")
 	return cmd
 }
@@ -43,6 +44,7 @@ of the highest loss.`,
 type scoring struct {
 	inputs []string
 	output string
+	name   string
 	batch  int
 	engine engineFlags
 }
@@ -64,7 +66,7 @@ func (s *scoring) run(cmd *cobra.Command, path string) error {
 		return err
 	}
 	tell, end := newProgress(cmd.ErrOrStderr(), "scoring")
-	result, err := score.Run(cmd.Context(), e, model, inputs, score.Options{Batch: s.batch, Progress: tell})
+	result, err := score.Run(cmd.Context(), e, model, inputs, score.Options{Batch: s.batch, Output: s.name, Progress: tell})
 	end()
 	if err != nil {
 		return err
