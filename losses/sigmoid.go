@@ -22,6 +22,20 @@ func sigmoid(x float64) float64 {
 	return e / (1 + e)
 }
 
+// power is x^gamma for x from 0 to 1. math.Pow multiplies log x by the fraction of
+// gamma, whose rounding is an error of |log x| ULP; small x are therefore taken
+// apart into a significand and a power of two.
+func power(x, gamma float64) float64 {
+	if !(x > 0 && x < 0x1p-8) || gamma == math.Trunc(gamma) {
+		return math.Pow(x, gamma)
+	}
+	significand, exponent := math.Frexp(x)
+	product := float64(exponent) * gamma
+	rounded := math.FMA(float64(exponent), gamma, -product)
+	whole, fraction := math.Modf(product)
+	return math.Ldexp(math.Pow(significand, gamma)*math.Exp2(fraction+rounded), int(max(whole, -1<<20)))
+}
+
 // alphaParam balances positive against negative terms; -1 leaves that out.
 func alphaParam(def float64, try []any, doc string) Param {
 	return Param{Name: "alpha", Kind: Float, Default: def, Min: -1, Max: 1, Try: try, Doc: doc}

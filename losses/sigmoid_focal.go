@@ -75,10 +75,10 @@ func sigmoidFocalValue(in Values, params Params) (Terms, error) {
 		t := newFocalTerm(x.Data[i], y.Data[i], pw.Data[i], params)
 		var term float64
 		if params.String("modulator") == "split" {
-			term = alphaPos*math.Pow(t.q, gamma)*t.posWeight*t.smooth*t.softplusNeg +
-				alphaNeg*math.Pow(t.p, gamma)*(1-t.smooth)*t.softplus
+			term = alphaPos*power(t.q, gamma)*t.posWeight*t.smooth*t.softplusNeg +
+				alphaNeg*power(t.p, gamma)*(1-t.smooth)*t.softplus
 		} else {
-			term = (alphaPos*t.y + alphaNeg*(1-t.y)) * math.Pow(t.miss(), gamma) * t.crossEntropy()
+			term = (alphaPos*t.y + alphaNeg*(1-t.y)) * power(t.miss(), gamma) * t.crossEntropy()
 		}
 		loss.Data[i] = w.Data[i] * term / normalizer
 	}

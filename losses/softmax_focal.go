@@ -93,7 +93,7 @@ func sumClasses(terms Array, c classes) Array {
 func softmaxFocalValue(in Values, p Params) (Terms, error) {
 	gamma := p.Float("gamma")
 	loss := perClassTerms(in, p, func(d distribution, k, _ int) float64 {
-		return -math.Pow(d.miss[k], gamma) * d.logP[k]
+		return -power(d.miss[k], gamma) * d.logP[k]
 	})
 	if p.Bool("per_class") || p.Bool("soft_targets") {
 		return Terms{Loss: loss}, nil
