@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,5 +119,17 @@ func TestNothingIsLeftWhereTheOutputCannotBeWritten(t *testing.T) {
 	}
 	if inside, err := os.ReadDir("folder"); err != nil || len(inside) > 0 {
 		t.Errorf("left %v: %v", inside, err)
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Write([]byte) (int, error) { panic("no paper") }
+
+func TestAPanicBecomesASentence(t *testing.T) {
+	var stderr strings.Builder
+	code := run(context.Background(), []string{"list"}, panicking{}, &stderr)
+	if code != exitUsage || !strings.HasPrefix(stderr.String(), "onnxloss: internal error: no paper") {
+		t.Errorf("exit code %d, stderr %q", code, stderr.String())
 	}
 }
