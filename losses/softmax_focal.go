@@ -38,7 +38,7 @@ background; weight is the general form.`,
 	Gradient: softmaxFocalGradient,
 	Build:    buildSoftmaxFocal,
 	Bound:    softmaxFocalBound,
-	Accuracy: "weight · α · share · [(1-p)^γ · δ + |log p| · ((1-p+δ)^γ - (1-p)^γ)] with δ = eps · (spread of the logits + 2 log C + 8): 1 - p and log p are differences, so that their errors are absolute",
+	Accuracy: "weight · α · share · [(1-p)^γ · (δ + 2 eps |log p|) + |log p| · ((1-p+δ)^γ - (1-p)^γ)] with δ = eps · (spread of the logits + 2 log C + 8): 1 - p and log p are differences, so that their errors are absolute, and the product of the factors is rounded as well",
 }
 
 // focalFactors is weight_c α_c for every class.
@@ -159,7 +159,7 @@ func softmaxFocalBound(in Values, p Params, eps float64) (Array, error) {
 	return perClassTerms(in, p, func(d distribution, k, i int) float64 {
 		delta := eps * (logitSpread(logits, c, i) + 2*math.Log(float64(c.count)) + 8)
 		power := math.Pow(d.miss[k], gamma)
-		return power*delta + (delta-d.logP[k])*(math.Pow(d.miss[k]+delta, gamma)-power)
+		return power*(delta-2*eps*d.logP[k]) + (delta-d.logP[k])*(math.Pow(d.miss[k]+delta, gamma)-power)
 	}), nil
 }
 
