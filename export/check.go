@@ -27,7 +27,8 @@ const (
 // The nodes of a loss that onnxloss wrote, which the model's metadata tell, must
 // be known operators with a stored type for every tensor, and the metadata must
 // be true. Of the other nodes, as in a model that a loss was attached to,
-// operators that onnxloss does not write pass unseen but for their names.
+// operators that onnxloss does not write pass unseen but for their names. Inputs of
+// open rank pass, which the standard asks main graphs not to have.
 func Check(model []byte) error {
 	m := new(onnxpb.ModelProto)
 	if err := (proto.UnmarshalOptions{RecursionLimit: 1000}).Unmarshal(model, m); err != nil {

@@ -234,3 +234,36 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+func TestCheckBindsAttributesOfFunctions(t *testing.T) {
+	tests := []struct {
+		given   *ops.Attribute
+		message string
+	}{
+		{nil, "axis 7 does not fit rank 2"}, // the default
+		{ops.IntAttribute("along", 1), ""},
+		{ops.IntAttribute("along", 3), `node "y" (test.rows): in its body, node "p" (Softmax): axis 3 does not fit rank 2`},
+		{ops.IntAttribute("along", 2), ""}, // before opset 13 all axes may be flattened,
+		{ops.FloatAttribute("along", 1), `attribute "axis" is of type INT, but refers to "along" of type FLOAT`},
+	}
+	for _, test := range tests {
+		call := nodeOf("rows", "x -> y")
+		call.Domain = proto.String("test")
+		if test.given != nil {
+			call.Attribute = []*ops.Attribute{test.given}
+		}
+		m := foreign(t, 12, call)
+		m.Functions = []*onnxpb.FunctionProto{{
+			Name: proto.String("rows"), Domain: proto.String("test"), OpsetImport: m.OpsetImport,
+			Input: []string{"a"}, Output: []string{"p"},
+			AttributeProto: []*ops.Attribute{ops.IntAttribute("along", 7)},
+			Node:           []*onnxpb.NodeProto{nodeOf("Softmax", "a -> p", refTo("axis", "along"))},
+		}}
+		err := checkModel(t, m)
+		if test.message != "" {
+			wantError(t, err, test.message)
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+}
