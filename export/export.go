@@ -80,21 +80,19 @@ func (o Options) withDefaults() (Options, error) {
 	if o.IndexType == ops.Undefined {
 		o.IndexType = ops.Int64
 	}
-	if _, err := ParseForm(string(o.Form)); err != nil {
-		return o, err
-	}
-	if _, err := losses.ParseReduction(string(o.Reduction)); err != nil {
-		return o, err
-	}
 	switch {
+	case !slices.Contains(Forms(), o.Form):
+		return o, fmt.Errorf("unknown form %q; use graph or function", o.Form)
+	case !slices.Contains(losses.Reductions(), o.Reduction):
+		return o, fmt.Errorf("unknown reduction %q; use none, mean or sum", o.Reduction)
 	case !o.DType.IsFloat():
-		return o, fmt.Errorf("export: a loss cannot be of type %s; use float32, float64, float16 or bfloat16", o.DType)
+		return o, fmt.Errorf("a loss cannot be of type %s; use float32, float64, float16 or bfloat16", o.DType)
 	case o.Opset < MinOpset || o.Opset > ops.MaxOpset:
-		return o, fmt.Errorf("export: opset %d is not supported; use %d to %d", o.Opset, MinOpset, ops.MaxOpset)
+		return o, fmt.Errorf("opset %d is not supported; use %d to %d", o.Opset, MinOpset, ops.MaxOpset)
 	case o.DType == ops.BFloat16 && o.Opset < 13:
-		return o, fmt.Errorf("export: bfloat16 needs opset 13 or newer, got %d", o.Opset)
+		return o, fmt.Errorf("bfloat16 needs opset 13 or newer, got %d", o.Opset)
 	case o.IndexType != ops.Int64 && o.IndexType != ops.Int32:
-		return o, fmt.Errorf("export: class indices cannot be of type %s; use int64 or int32", o.IndexType)
+		return o, fmt.Errorf("class indices cannot be of type %s; use int64 or int32", o.IndexType)
 	}
 	return o, nil
 }

@@ -65,7 +65,7 @@ func (l lowering) emitGraph(prefix, output string, taken map[string]bool) (piece
 	result = b.Output(b.Cast(result, l.options.DType), output)
 	fragment, err := b.Finish(result)
 	if err != nil {
-		return piece{}, fmt.Errorf("export: %s: %w", l.loss.Command(), err)
+		return piece{}, err
 	}
 	return piece{nodes: fragment.Nodes, valueInfo: fragment.ValueInfo, shape: result.Shape()}, nil
 }
@@ -244,11 +244,11 @@ func sameMessage(a, b proto.Message) (bool, error) {
 	deterministic := proto.MarshalOptions{Deterministic: true}
 	x, err := deterministic.Marshal(a)
 	if err != nil {
-		return false, fmt.Errorf("export: encode: %w", err)
+		return false, fmt.Errorf("encode the function: %w", err)
 	}
 	y, err := deterministic.Marshal(b)
 	if err != nil {
-		return false, fmt.Errorf("export: encode: %w", err)
+		return false, fmt.Errorf("encode the function: %w", err)
 	}
 	return bytes.Equal(x, y), nil
 }

@@ -15,7 +15,7 @@ import (
 func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, error) {
 	o, err := o.withDefaults()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
 	}
 	inputs, err := chosenInputs(loss, p, o.With)
 	if err != nil {
@@ -41,7 +41,7 @@ func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, e
 	}
 	emitted, err := l.emit("loss", nil)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
 	}
 	model := &onnxpb.ModelProto{
 		IrVersion:       proto.Int64(minIR(o.Opset)),
