@@ -2,6 +2,7 @@ package export_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -19,9 +20,6 @@ import (
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/ort"
 )
-
-// benchThreads is what the figures in docs/benchmarks.md are for.
-const benchThreads = 2
 
 // race is one loss as we export it against what PyTorch's exporter gives for it.
 type race struct {
@@ -54,7 +52,13 @@ var races = []race{
 // PyTorch's graph. The copy is a model that only copies the logits: what moving
 // the data costs.
 func BenchmarkPeer(b *testing.B) {
-	runtime, err := ort.New(ort.Options{Threads: benchThreads})
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) { runRaces(b, threads) })
+	}
+}
+
+func runRaces(b *testing.B, threads int) {
+	runtime, err := ort.New(ort.Options{Threads: threads})
 	if errors.Is(err, engine.ErrUnavailable) && !slices.Contains(strings.Split(os.Getenv("ONNXLOSS_REQUIRE"), ","), "ort") {
 		b.Skip(err)
 	}
