@@ -105,8 +105,7 @@ func TestEveryIntermediateTensorHasATypeAndAShape(t *testing.T) {
 			}
 			for _, n := range model.Graph.Node {
 				for _, name := range n.Output {
-					// a weight of open rank makes what follows from it alone open
-					if !known[name] && !strings.Contains(name, "weight") {
+					if !known[name] {
 						t.Errorf("%s %v: %s has no type or no shape", loss.Command(), params, name)
 					}
 				}
@@ -140,6 +139,33 @@ func TestShapesOfInputsFollowFromThePredictions(t *testing.T) {
 		}
 		if got["target"] != test.target || got["weight"] != test.weight || got["loss"] != test.output {
 			t.Errorf("logits %s: %v", test.logits, got)
+		}
+	}
+}
+
+func TestBroadcastingWeightsHaveThePredictionsRank(t *testing.T) {
+	loss, params := find(t, "sigmoid-focal", nil)
+	tests := []struct {
+		asked          map[string]ops.Shape
+		logits, weight string
+	}{
+		{nil, "[N,C]", "[?,?]"},
+		{map[string]ops.Shape{"logits": {ops.Fixed(4)}}, "[4]", "[?]"},
+		{map[string]ops.Shape{"target": {ops.Fixed(4)}}, "[4]", "[?]"},
+		{map[string]ops.Shape{"weight": {ops.Symbolic("C")}}, "[N,C]", "[C]"},
+		{map[string]ops.Shape{"logits": nil}, "[...]", "[...]"},
+	}
+	for _, test := range tests {
+		model, err := export.Model(loss, params, export.Options{With: []string{"weight"}, Shapes: test.asked})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, info := range model.Graph.Input {
+			got[info.GetName()] = ops.ShapeOf(info.GetType().GetTensorType()).String()
+		}
+		if got["logits"] != test.logits || got["weight"] != test.weight {
+			t.Errorf("asked for %v: %v", test.asked, got)
 		}
 	}
 }

@@ -63,9 +63,10 @@ func (a *axes) set(name string, dims []ops.Dim, input string, shape ops.Shape) e
 }
 
 // expand gives an input the shape that the others imply. Names that nothing was
-// said of become symbols; there are no further axes unless some were given.
+// said of become symbols; there are no further axes unless some were given. An
+// input that broadcasts has the same rank and any sizes.
 func (a *axes) expand(in losses.Input) ops.Shape {
-	if in.Broadcast || a.open && strings.Contains(in.Shape, "...") {
+	if a.open && strings.Contains(in.Shape, "...") {
 		return nil
 	}
 	shape := ops.Shape{}
@@ -77,6 +78,9 @@ func (a *axes) expand(in losses.Input) ops.Shape {
 		case name != "...":
 			shape = append(shape, ops.Symbolic(name))
 		}
+	}
+	if in.Broadcast {
+		return make(ops.Shape, len(shape))
 	}
 	return shape
 }
@@ -101,9 +105,13 @@ func inputShapes(inputs []losses.Input, asked map[string]ops.Shape) (map[string]
 	}
 	a := newAxes()
 	shapes := map[string]ops.Shape{}
+	told := slices.ContainsFunc(inputs, func(in losses.Input) bool {
+		_, ok := asked[in.Name]
+		return ok && !in.Broadcast && strings.Contains(in.Shape, "...")
+	})
 	for _, in := range inputs {
 		shape, ok := asked[in.Name]
-		if !ok && in.Role == losses.Prediction && len(asked) == 0 {
+		if !ok && in.Role == losses.Prediction && !told {
 			shape, ok = shortest(in), true
 		}
 		if !ok {

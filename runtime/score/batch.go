@@ -3,6 +3,7 @@ package score
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -52,6 +53,26 @@ func newPlan(model *models.Model, d export.Description, given map[string]engine.
 	}
 	p.assign(perSample, given)
 	return p, nil
+}
+
+// withLeadingAxes gives weights that broadcast the rank that the model declares, as
+// broadcasting by numpy's rule would: by axes of one in front.
+func withLeadingAxes(model *models.Model, d export.Description, given map[string]engine.Tensor) (map[string]engine.Tensor, error) {
+	padded := maps.Clone(given)
+	for _, t := range model.Inputs() {
+		in, isLossInput := lossInput(d, t.Name)
+		missing := len(t.Shape) - len(given[t.Name].Shape())
+		if !isLossInput || !in.Broadcast || missing <= 0 {
+			continue
+		}
+		shape := append(slices.Repeat([]int{1}, missing), given[t.Name].Shape()...)
+		reshaped, err := given[t.Name].Reshape(shape)
+		if err != nil {
+			return nil, err
+		}
+		padded[t.Name] = reshaped
+	}
+	return padded, nil
 }
 
 // candidates lists the inputs that may have a row for every sample, and those of

@@ -83,6 +83,9 @@ func run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map
 	if err := checkInputs(model.Inputs(), inputs); err != nil {
 		return nil, err
 	}
+	if inputs, err = withLeadingAxes(model, description, inputs); err != nil {
+		return nil, err
+	}
 	plan, err := newPlan(model, description, inputs, o.Batch)
 	if err != nil {
 		return nil, err
