@@ -31,20 +31,45 @@ type race struct {
 }
 
 var races = []race{
-	{"sigmoid-cross-entropy", "sigmoid-cross-entropy", nil, []int{1 << 20},
-		map[string]string{"peer": "sigmoid_cross_entropy"}},
-	{"sigmoid-focal", "sigmoid-focal", map[string]any{"alpha": 0.25, "gamma": 2.0}, []int{1 << 20},
-		map[string]string{"peer": "sigmoid_focal"}},
-	{"sigmoid-focal-star", "sigmoid-focal-star", map[string]any{"gamma": 2.0, "beta": 1.0}, []int{1 << 20},
-		map[string]string{"peer": "sigmoid_focal_star"}},
-	{"softmax-cross-entropy/rows", "softmax-cross-entropy", nil, []int{1 << 20 / 10, 10},
-		map[string]string{"peer": "softmax_cross_entropy", "gather": "softmax_cross_entropy_gather"}},
-	{"softmax-focal/rows", "softmax-focal", map[string]any{"gamma": 2.0}, []int{1 << 20 / 10, 10},
-		map[string]string{"peer": "softmax_focal"}},
-	{"softmax-cross-entropy/images", "softmax-cross-entropy", nil, []int{8, 21, 64, 64},
-		map[string]string{"peer": "softmax_cross_entropy_2d", "gather": "softmax_cross_entropy_gather_2d"}},
-	{"softmax-focal/images", "softmax-focal", map[string]any{"gamma": 2.0}, []int{8, 21, 64, 64},
-		map[string]string{"peer": "softmax_focal_2d"}},
+	{
+		"sigmoid-cross-entropy", "sigmoid-cross-entropy", nil,
+		[]int{1 << 20},
+		map[string]string{"peer": "sigmoid_cross_entropy"},
+	},
+	{
+		"sigmoid-focal", "sigmoid-focal",
+		map[string]any{"alpha": 0.25, "gamma": 2.0},
+		[]int{1 << 20},
+		map[string]string{"peer": "sigmoid_focal"},
+	},
+	{
+		"sigmoid-focal-star", "sigmoid-focal-star",
+		map[string]any{"gamma": 2.0, "beta": 1.0},
+		[]int{1 << 20},
+		map[string]string{"peer": "sigmoid_focal_star"},
+	},
+	{
+		"softmax-cross-entropy/rows", "softmax-cross-entropy", nil,
+		[]int{1 << 20 / 10, 10},
+		map[string]string{"peer": "softmax_cross_entropy", "gather": "softmax_cross_entropy_gather"},
+	},
+	{
+		"softmax-focal/rows", "softmax-focal",
+		map[string]any{"gamma": 2.0},
+		[]int{1 << 20 / 10, 10},
+		map[string]string{"peer": "softmax_focal"},
+	},
+	{
+		"softmax-cross-entropy/images", "softmax-cross-entropy", nil,
+		[]int{8, 21, 64, 64},
+		map[string]string{"peer": "softmax_cross_entropy_2d", "gather": "softmax_cross_entropy_gather_2d"},
+	},
+	{
+		"softmax-focal/images", "softmax-focal",
+		map[string]any{"gamma": 2.0},
+		[]int{8, 21, 64, 64},
+		map[string]string{"peer": "softmax_focal_2d"},
+	},
 }
 
 // BenchmarkPeer runs, in every round, each graph once, so that all see the same

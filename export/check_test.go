@@ -240,8 +240,10 @@ func refTo(name, to string) *ops.Attribute {
 
 func TestCheckFindsWhatIsWrongWithNodes(t *testing.T) {
 	inner := func(nodes ...*onnxpb.NodeProto) *ops.Attribute {
-		return graphAttribute("then_branch", &onnxpb.GraphProto{Name: proto.String("then"), Node: nodes,
-			Output: []*onnxpb.ValueInfoProto{{Name: proto.String("z")}}})
+		return graphAttribute("then_branch", &onnxpb.GraphProto{
+			Name: proto.String("then"), Node: nodes,
+			Output: []*onnxpb.ValueInfoProto{{Name: proto.String("z")}},
+		})
 	}
 	tests := []struct {
 		opset   int

@@ -83,8 +83,10 @@ func TestLoadExternalFindsEveryTensor(t *testing.T) {
 	}
 	attributes := func() []*onnxpb.AttributeProto {
 		return []*onnxpb.AttributeProto{
-			{T: tensor()}, {Tensors: []*onnxpb.TensorProto{tensor()}},
-			{SparseTensor: sparse()}, {SparseTensors: []*onnxpb.SparseTensorProto{sparse()}},
+			{T: tensor()},
+			{Tensors: []*onnxpb.TensorProto{tensor()}},
+			{SparseTensor: sparse()},
+			{SparseTensors: []*onnxpb.SparseTensorProto{sparse()}},
 		}
 	}
 	p := small(tensor())

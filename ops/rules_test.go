@@ -246,8 +246,17 @@ func TestPowConstMultipliesWhereItCan(t *testing.T) {
 		exponent float64
 		nodes    string
 	}{
-		{0, ""}, {0.5, "Sqrt1"}, {1, ""}, {1.5, "Sqrt1, Mul2"}, {2, "Mul2"}, {3, "Mul2, Mul2"},
-		{4, "Mul2, Mul2"}, {5, "Mul2, Mul2, Mul2"}, {2.5, "Pow2"}, {-1, "Pow2"}, {6, "Pow2"},
+		{0, ""},
+		{0.5, "Sqrt1"},
+		{1, ""},
+		{1.5, "Sqrt1, Mul2"},
+		{2, "Mul2"},
+		{3, "Mul2, Mul2"},
+		{4, "Mul2, Mul2"},
+		{5, "Mul2, Mul2, Mul2"},
+		{2.5, "Pow2"},
+		{-1, "Pow2"},
+		{6, "Pow2"},
 	}
 	for _, test := range tests {
 		power := func(b *builder, x value) value { return b.PowConst(x, test.exponent) }
@@ -294,8 +303,14 @@ func TestAlongAxis1BroadcastsAtEveryRank(t *testing.T) {
 
 func TestParseShape(t *testing.T) {
 	good := []struct{ text, want string }{
-		{"N,C,8,8", "[N,C,8,8]"}, {"[N, 3]", "[N,3]"}, {" [] ", "[]"}, {"", "[]"}, {"?,0", "[?,0]"},
-		{"...", "[...]"}, {"[...]", "[...]"}, {"batch_size,T2", "[batch_size,T2]"},
+		{"N,C,8,8", "[N,C,8,8]"},
+		{"[N, 3]", "[N,3]"},
+		{" [] ", "[]"},
+		{"", "[]"},
+		{"?,0", "[?,0]"},
+		{"...", "[...]"},
+		{"[...]", "[...]"},
+		{"batch_size,T2", "[batch_size,T2]"},
 	}
 	for _, test := range good {
 		shape, err := ops.ParseShape(test.text)

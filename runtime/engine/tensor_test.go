@@ -108,10 +108,23 @@ func TestFromFloat64sRefusesWhatAnIntegerTypeLacks(t *testing.T) {
 		dtype ops.DType
 		x     float64
 	}{
-		{ops.Int8, 128}, {ops.Int8, -129}, {ops.Int8, 0.5}, {ops.Uint8, -1}, {ops.Uint8, 256},
-		{ops.Int16, 32768}, {ops.Uint16, 65536}, {ops.Int32, 0x1p31}, {ops.Uint32, 0x1p32},
-		{ops.Int64, 0x1p63}, {ops.Int64, -0x1.0000000000001p63}, {ops.Uint64, 0x1p64}, {ops.Uint64, -1},
-		{ops.Int64, nan}, {ops.Int32, inf}, {ops.Uint64, inf}, {ops.Int64, -inf},
+		{ops.Int8, 128},
+		{ops.Int8, -129},
+		{ops.Int8, 0.5},
+		{ops.Uint8, -1},
+		{ops.Uint8, 256},
+		{ops.Int16, 32768},
+		{ops.Uint16, 65536},
+		{ops.Int32, 0x1p31},
+		{ops.Uint32, 0x1p32},
+		{ops.Int64, 0x1p63},
+		{ops.Int64, -0x1.0000000000001p63},
+		{ops.Uint64, 0x1p64},
+		{ops.Uint64, -1},
+		{ops.Int64, nan},
+		{ops.Int32, inf},
+		{ops.Uint64, inf},
+		{ops.Int64, -inf},
 	}
 	for _, test := range tests {
 		got, err := engine.FromFloat64s(test.dtype, nil, []float64{test.x})

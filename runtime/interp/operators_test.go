@@ -74,8 +74,11 @@ func TestExtremesStayExact(t *testing.T) {
 		inputs     []engine.Tensor
 		want       engine.Tensor
 	}{
-		{"Softplus at both ends", "Softplus", nil, []engine.Tensor{vector(-1e4, -100, -20, 0, 20, 100, 1e4, inf, -inf)},
-			vector(0, 3.7835059e-44, 2.0611537e-9, log2, 20, 100, 1e4, inf, 0)},
+		{
+			"Softplus at both ends", "Softplus", nil,
+			[]engine.Tensor{vector(-1e4, -100, -20, 0, 20, 100, 1e4, inf, -inf)},
+			vector(0, 3.7835059e-44, 2.0611537e-9, log2, 20, 100, 1e4, inf, 0),
+		},
 		{"Sigmoid at both ends", "Sigmoid", nil, []engine.Tensor{vector(-1e4, -80, 0, 80, 1e4)}, vector(0, 1.8048513e-35, .5, 1, 1)},
 		{"Softmax of huge scores", "Softmax", nil, []engine.Tensor{vector(1e4, -1e4, 1e4)}, vector(.5, 0, .5)},
 		{"Softmax of equal scores", "Softmax", nil, []engine.Tensor{vector(3e38, 3e38)}, vector(.5, .5)},
@@ -94,10 +97,14 @@ func TestExtremesStayExact(t *testing.T) {
 		{"int64 powers are exact", "Pow", nil, []engine.Tensor{indices(3), indices(39)}, indices(4052555153018976267)},
 		{"integers divide towards zero", "Div", nil, []engine.Tensor{indices(-7), indices(2)}, indices(-3)},
 		{"Mod has the sign of the divisor", "Mod", nil, []engine.Tensor{indices(-7, 7), indices(3, -3)}, indices(2, -2)},
-		{"half types round once", "Add", nil, []engine.Tensor{
+		{
+			"half types round once", "Add", nil,
+			[]engine.Tensor{
+				engine.Must([]int{1}, []engine.Float16{engine.Float16(ops.Float16Bits(2048))}),
+				engine.Must([]int{1}, []engine.Float16{engine.Float16(ops.Float16Bits(1))}),
+			},
 			engine.Must([]int{1}, []engine.Float16{engine.Float16(ops.Float16Bits(2048))}),
-			engine.Must([]int{1}, []engine.Float16{engine.Float16(ops.Float16Bits(1))})},
-			engine.Must([]int{1}, []engine.Float16{engine.Float16(ops.Float16Bits(2048))})},
+		},
 		{"the sum of nothing", "ReduceSum", nil, []engine.Tensor{vector()}, vector(0)},
 		{"the maximum of nothing", "ReduceMax", nil, []engine.Tensor{vector()}, vector(-inf)},
 		{"Gather counts from the end", "Gather", nil, []engine.Tensor{vector(1, 2, 3), indices(-1)}, vector(3)},
@@ -160,10 +167,16 @@ func TestRunTimeErrors(t *testing.T) {
 		{"Range that does not move", "Range", nil, []engine.Tensor{engine.Scalar(float32(0)), engine.Scalar(float32(1)), engine.Scalar(float32(0))}, "the step is 0"},
 		{"giant OneHot", "OneHot", nil, []engine.Tensor{indices(0, 1), indices(1 << 30), vector(0, 1)}, "more than the limit"},
 		{"giant Resize", "Resize", nil, []engine.Tensor{vector(1), {}, vector(1e20)}, "more than the limit"},
-		{"giant strides", "MaxPool", attributes(integers("kernel_shape", 1), integers("strides", 1<<62)),
-			[]engine.Tensor{engine.Must([]int{1, 1, 1}, []float32{0})}, "strides"},
-		{"gigantic window", "MaxPool", attributes(integers("kernel_shape", 9)),
-			[]engine.Tensor{engine.Must([]int{1, 1, 4}, make([]float32, 4))}, "the window reaches over 9 elements, but axis 2 has 4"},
+		{
+			"giant strides", "MaxPool", attributes(integers("kernel_shape", 1), integers("strides", 1<<62)),
+			[]engine.Tensor{engine.Must([]int{1, 1, 1}, []float32{0})},
+			"strides",
+		},
+		{
+			"gigantic window", "MaxPool", attributes(integers("kernel_shape", 9)),
+			[]engine.Tensor{engine.Must([]int{1, 1, 4}, make([]float32, 4))},
+			"the window reaches over 9 elements, but axis 2 has 4",
+		},
 		{"training", "Dropout", nil, []engine.Tensor{vector(1), engine.Scalar(float32(.5)), engine.Scalar(true)}, "results would be random"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -216,7 +229,8 @@ func BenchmarkMulScalar(b *testing.B) { benchmark(b, "Mul", nil, ramp(1<<20), ve
 func BenchmarkExp(b *testing.B)       { benchmark(b, "Exp", nil, ramp(1<<20)) }
 func BenchmarkReduceSum(b *testing.B) { benchmark(b, "ReduceSum", nil, ramp(1<<20)) }
 func BenchmarkSoftmax(b *testing.B)   { benchmark(b, "Softmax", nil, ramp(1<<10, 1<<10)) }
-func BenchmarkMatMul(b *testing.B)    { benchmark(b, "MatMul", nil, ramp(512, 512), ramp(512, 512)) }
+func BenchmarkMatMul(b *testing.B) { benchmark(b, "MatMul", nil, ramp(512, 512), ramp(512, 512)) }
+
 func BenchmarkConv(b *testing.B) {
 	benchmark(b, "Conv", attributes(integers("pads", 1, 1, 1, 1)), ramp(1, 64, 56, 56), ramp(64, 64, 3, 3))
 }

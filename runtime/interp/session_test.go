@@ -28,22 +28,32 @@ func TestMalformedModelsAreRefused(t *testing.T) {
 		{"two opsets", "imported as opset 17 and as opset 18", edited(func(m *onnxpb.ModelProto) {
 			m.OpsetImport = append(m.OpsetImport, &onnxpb.OperatorSetIdProto{Version: proto.Int64(18)})
 		})},
-		{"a name before it is made", `node 0 (Neg): input 0 is "z", which no earlier node makes`,
-			newModel(17, node("Neg", names("z"), names("y")), node("Neg", names("x"), names("z")))},
-		{"a name made twice", `node 1 (Neg): the value "y" is made twice`,
-			newModel(17, node("Neg", names("x"), names("y")), node("Neg", names("x"), names("y")))},
+		{
+			"a name before it is made", `node 0 (Neg): input 0 is "z", which no earlier node makes`,
+			newModel(17, node("Neg", names("z"), names("y")), node("Neg", names("x"), names("z"))),
+		},
+		{
+			"a name made twice", `node 1 (Neg): the value "y" is made twice`,
+			newModel(17, node("Neg", names("x"), names("y")), node("Neg", names("x"), names("y"))),
+		},
 		{"an input made anew", `the value "x" is made twice`, newModel(17, node("Neg", names("x"), names("x")))},
 		{"an output nobody makes", `output "y" is made by no node`, newModel(17, node("Neg", names("x"), names("z")))},
 		{"a missing input", "node 0 (Add): got 1 inputs, input 1 is missing", newModel(17, node("Add", names("x"), names("y")))},
 		{"an empty required input", "node 0 (Add): input 0 is missing", newModel(17, node("Add", names("", "x"), names("y")))},
 		{"too many inputs", "got 2 inputs, want at most 1", newModel(17, node("Neg", names("x", "x"), names("y")))},
 		{"too many outputs", "got 2 outputs, want at most 1", newModel(17, node("Neg", names("x"), names("y", "z")))},
-		{"a wrong kind of attribute", `attribute "alpha" is INT, want FLOAT`,
-			newModel(17, node("LeakyRelu", names("x"), names("y"), integer("alpha", 1)))},
-		{"a wrong value of an attribute", `attribute "approximate" is "fast", want one of`,
-			newModel(20, node("Gelu", names("x"), names("y"), text("approximate", "fast")))},
-		{"an attribute given twice", `attribute "alpha" is given twice`,
-			newModel(17, node("LeakyRelu", names("x"), names("y"), float("alpha", 1), float("alpha", 1)))},
+		{
+			"a wrong kind of attribute", `attribute "alpha" is INT, want FLOAT`,
+			newModel(17, node("LeakyRelu", names("x"), names("y"), integer("alpha", 1))),
+		},
+		{
+			"a wrong value of an attribute", `attribute "approximate" is "fast", want one of`,
+			newModel(20, node("Gelu", names("x"), names("y"), text("approximate", "fast"))),
+		},
+		{
+			"an attribute given twice", `attribute "alpha" is given twice`,
+			newModel(17, node("LeakyRelu", names("x"), names("y"), float("alpha", 1), float("alpha", 1))),
+		},
 		{"a constant without value", "want exactly one value", newModel(17, node("Constant", nil, names("y")))},
 		{"an initializer with too few elements", "needs 3 elements, got 1", edited(func(m *onnxpb.ModelProto) {
 			m.Graph.Initializer = []*onnxpb.TensorProto{{Name: proto.String("w"), DataType: proto.Int32(1), Dims: []int64{3}, FloatData: []float32{1}}}
@@ -78,15 +88,23 @@ func TestInputsAreCheckedAgainstTheModel(t *testing.T) {
 		inputs     map[string]engine.Tensor
 	}{
 		{"missing", `interp: input "b" (float32[N,2]) is missing`, map[string]engine.Tensor{"a": matrix(1, 2)}},
-		{"unknown", `the model has no input "c"; it has ["a" "b"]`,
-			map[string]engine.Tensor{"a": matrix(1, 2), "b": matrix(1, 2), "c": matrix(1, 2)}},
-		{"element type", `input "a" is int64[1], the model declares float32[N,2]`,
-			map[string]engine.Tensor{"a": indices(1), "b": matrix(1, 2)}},
+		{
+			"unknown", `the model has no input "c"; it has ["a" "b"]`,
+			map[string]engine.Tensor{"a": matrix(1, 2), "b": matrix(1, 2), "c": matrix(1, 2)},
+		},
+		{
+			"element type", `input "a" is int64[1], the model declares float32[N,2]`,
+			map[string]engine.Tensor{"a": indices(1), "b": matrix(1, 2)},
+		},
 		{"rank", "rank 1 against 2", map[string]engine.Tensor{"a": vector(1), "b": matrix(1, 2)}},
-		{"size", `input "a" is float32[1,3], the model declares float32[N,2]: axis 1 is 3, want 2`,
-			map[string]engine.Tensor{"a": matrix(1, 3), "b": matrix(1, 2)}},
-		{"sizes of one name", `input "b" is float32[4,2], the model declares float32[N,2]: axis 0 is 4, but N is 3 in input "a"`,
-			map[string]engine.Tensor{"a": matrix(3, 2), "b": matrix(4, 2)}},
+		{
+			"size", `input "a" is float32[1,3], the model declares float32[N,2]: axis 1 is 3, want 2`,
+			map[string]engine.Tensor{"a": matrix(1, 3), "b": matrix(1, 2)},
+		},
+		{
+			"sizes of one name", `input "b" is float32[4,2], the model declares float32[N,2]: axis 0 is 4, but N is 3 in input "a"`,
+			map[string]engine.Tensor{"a": matrix(3, 2), "b": matrix(4, 2)},
+		},
 		{"no tensor", `input "a" holds no tensor`, map[string]engine.Tensor{"a": {}, "b": matrix(1, 2)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -113,22 +113,36 @@ func TestRunCutsWhatHasSamplesIntoBatches(t *testing.T) {
 		batch          int
 		batches        []string
 	}{
-		"64 where nothing is said": {"N", "N", counting(130), counting(130), 0,
-			[]string{"float32[64] float32[64]", "float32[64] float32[64]", "float32[2] float32[2]"}},
-		"as many as asked for": {"N,2", "N,2", counting(5, 2), counting(5, 2), 3,
-			[]string{"float32[3,2] float32[3,2]", "float32[2,2] float32[2,2]"}},
+		"64 where nothing is said": {
+			"N", "N", counting(130), counting(130), 0,
+			[]string{"float32[64] float32[64]", "float32[64] float32[64]", "float32[2] float32[2]"},
+		},
+		"as many as asked for": {
+			"N,2", "N,2", counting(5, 2), counting(5, 2), 3,
+			[]string{"float32[3,2] float32[3,2]", "float32[2,2] float32[2,2]"},
+		},
 		"all at once": {"N", "N", counting(5), counting(5), 99, []string{"float32[5] float32[5]"}},
-		"no shapes in the model": {"...", "...", counting(3, 1), counting(3, 1), 2,
-			[]string{"float32[2,1] float32[2,1]", "float32[1,1] float32[1,1]"}},
-		"a scalar stays whole": {"N", "[]", counting(3), counting(), 2,
-			[]string{"float32[2] float32[]", "float32[1] float32[]"}},
-		"a fixed size stays whole": {"N,2", "2", counting(3, 2), counting(2), 2,
-			[]string{"float32[2,2] float32[2]", "float32[1,2] float32[2]"}},
-		"the model's own size": {"2,1", "2,1", counting(4, 1), counting(4, 1), 3,
-			[]string{"float32[2,1] float32[2,1]", "float32[2,1] float32[2,1]"}},
+		"no shapes in the model": {
+			"...", "...", counting(3, 1), counting(3, 1), 2,
+			[]string{"float32[2,1] float32[2,1]", "float32[1,1] float32[1,1]"},
+		},
+		"a scalar stays whole": {
+			"N", "[]", counting(3), counting(), 2,
+			[]string{"float32[2] float32[]", "float32[1] float32[]"},
+		},
+		"a fixed size stays whole": {
+			"N,2", "2", counting(3, 2), counting(2), 2,
+			[]string{"float32[2,2] float32[2]", "float32[1,2] float32[2]"},
+		},
+		"the model's own size": {
+			"2,1", "2,1", counting(4, 1), counting(4, 1), 3,
+			[]string{"float32[2,1] float32[2,1]", "float32[2,1] float32[2,1]"},
+		},
 		"the model's own size, once": {"2", "2", counting(2), counting(2), 0, []string{"float32[2] float32[2]"}},
-		"two sizes in the model": {"4,2", "2", counting(8, 2), counting(2), 0,
-			[]string{"float32[4,2] float32[2]", "float32[4,2] float32[2]"}},
+		"two sizes in the model": {
+			"4,2", "2", counting(8, 2), counting(2), 0,
+			[]string{"float32[4,2] float32[2]", "float32[4,2] float32[2]"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eng := &recorder{Engine: interp.New()}

@@ -222,12 +222,16 @@ func (r *Result) testcase() junit.Testcase {
 func (r *Report) absences(id int) junit.Testsuite {
 	suite := junit.Testsuite{Name: "engines", ID: id, Time: "0.000"}
 	for _, m := range r.Missing {
-		suite.AddTestcase(junit.Testcase{Classname: "engines", Name: m.Engine,
-			Error: &junit.Result{Message: "missing: " + m.Reason, Data: m.Remedy}})
+		suite.AddTestcase(junit.Testcase{
+			Classname: "engines", Name: m.Engine,
+			Error: &junit.Result{Message: "missing: " + m.Reason, Data: m.Remedy},
+		})
 	}
 	for _, n := range r.NotRun {
-		suite.AddTestcase(junit.Testcase{Classname: "engines", Name: n,
-			Failure: &junit.Result{Message: "no case was run"}})
+		suite.AddTestcase(junit.Testcase{
+			Classname: "engines", Name: n,
+			Failure: &junit.Result{Message: "no case was run"},
+		})
 	}
 	return suite
 }

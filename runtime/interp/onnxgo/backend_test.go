@@ -352,8 +352,11 @@ func TestErrors(t *testing.T) {
 		{"an input that the model lacks", modelOf(17, one, two, neg), map[string]tensor.Tensor{"q": pair(1, 2)}, `no input "q"`},
 		{"an input that a node makes", modelOf(17, one, two, neg), map[string]tensor.Tensor{"y": pair(1, 2)}, `no input "y"`},
 		{"a tensor that nothing makes", modelOf(17, one, two, node("Add", []string{"x", "q"}, two)), inputs, `input "q" holds no tensor`},
-		{"shapes that do not fit", modelOf(17, []string{"x", "z"}, two, node("Add", []string{"x", "z"}, two)),
-			map[string]tensor.Tensor{"x": pair(1, 2), "z": floats([]int{3}, 1, 2, 3)}, `Add making "y"`},
+		{
+			"shapes that do not fit", modelOf(17, []string{"x", "z"}, two, node("Add", []string{"x", "z"}, two)),
+			map[string]tensor.Tensor{"x": pair(1, 2), "z": floats([]int{3}, 1, 2, 3)},
+			`Add making "y"`,
+		},
 		{"a node without outputs", modelOf(17, one, two, node("Neg", one, nil)), inputs, "no outputs"},
 		{"a node without inputs that needs one", modelOf(17, one, two, node("Neg", nil, two)), inputs, `Neg making "y"`},
 	}

@@ -28,9 +28,18 @@ func carrier() dataCarrier { return onnxgo.NewBackend(17).NewNode().(dataCarrier
 
 func TestEveryElementTypeComesThrough(t *testing.T) {
 	for _, data := range []any{
-		[]float32{1, -2, 3, 4}, []float64{1, -2, 3, 4}, []bool{true, false, false, true}, []string{"a", "", "c", "d"},
-		[]int8{1, -2, 3, 4}, []int16{1, -2, 3, 4}, []int32{1, -2, 3, 4}, []int64{1, -2, 3, 1 << 60},
-		[]uint8{1, 2, 3, 4}, []uint16{1, 2, 3, 4}, []uint32{1, 2, 3, 4}, []uint64{1, 2, 3, 1 << 63},
+		[]float32{1, -2, 3, 4},
+		[]float64{1, -2, 3, 4},
+		[]bool{true, false, false, true},
+		[]string{"a", "", "c", "d"},
+		[]int8{1, -2, 3, 4},
+		[]int16{1, -2, 3, 4},
+		[]int32{1, -2, 3, 4},
+		[]int64{1, -2, 3, 1 << 60},
+		[]uint8{1, 2, 3, 4},
+		[]uint16{1, 2, 3, 4},
+		[]uint32{1, 2, 3, 4},
+		[]uint64{1, 2, 3, 1 << 63},
 	} {
 		got := through(t, tensor.New(tensor.WithShape(2, 2), tensor.WithBacking(data)))
 		if got == nil || !reflect.DeepEqual(got.Data(), data) || !slices.Equal(got.Shape(), []int{2, 2}) {
