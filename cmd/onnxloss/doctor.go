@@ -58,7 +58,7 @@ func fetchRuntime(cmd *cobra.Command) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), message)
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+		return engine.Unavailable(err)
 	}
 	return nil
 }

@@ -31,3 +31,14 @@ type Session interface {
 	Run(inputs map[string]Tensor) (map[string]Tensor, error)
 	Close() error
 }
+
+// Unavailable makes err an ErrUnavailable without adding to its sentence.
+func Unavailable(err error) error { return unavailable{err} }
+
+type unavailable struct{ cause error }
+
+func (u unavailable) Error() string { return u.cause.Error() }
+
+func (u unavailable) Unwrap() error { return u.cause }
+
+func (u unavailable) Is(target error) bool { return target == ErrUnavailable }

@@ -229,7 +229,7 @@ func BenchmarkMulScalar(b *testing.B) { benchmark(b, "Mul", nil, ramp(1<<20), ve
 func BenchmarkExp(b *testing.B)       { benchmark(b, "Exp", nil, ramp(1<<20)) }
 func BenchmarkReduceSum(b *testing.B) { benchmark(b, "ReduceSum", nil, ramp(1<<20)) }
 func BenchmarkSoftmax(b *testing.B)   { benchmark(b, "Softmax", nil, ramp(1<<10, 1<<10)) }
-func BenchmarkMatMul(b *testing.B) { benchmark(b, "MatMul", nil, ramp(512, 512), ramp(512, 512)) }
+func BenchmarkMatMul(b *testing.B)    { benchmark(b, "MatMul", nil, ramp(512, 512), ramp(512, 512)) }
 
 func BenchmarkConv(b *testing.B) {
 	benchmark(b, "Conv", attributes(integers("pads", 1, 1, 1, 1)), ramp(1, 64, 56, 56), ramp(64, 64, 3, 3))

@@ -96,7 +96,7 @@ func (a archive) fetch(ctx context.Context, folder string, progress func(string)
 func npmPack(ctx context.Context, name, folder string) (string, error) {
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return "", fmt.Errorf("npm is not on the PATH; install Node.js, or get ONNX Runtime otherwise and set %s to the library's path: %w", libraryEnv, err)
+		return "", fmt.Errorf("npm is not on the PATH; install Node.js, or get ONNX Runtime otherwise and set %s to the library's path", libraryEnv)
 	}
 	var output strings.Builder
 	command := exec.CommandContext(ctx, npm, "pack", name)

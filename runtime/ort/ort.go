@@ -35,12 +35,5 @@ type Options struct {
 
 // unavailable says that an engine is not there, and why.
 func unavailable(format string, args ...any) error {
-	return unavailableError(fmt.Sprintf("ort: "+format, args...))
+	return engine.Unavailable(fmt.Errorf("ort: "+format, args...))
 }
-
-// unavailableError is engine.ErrUnavailable with a sentence of its own.
-type unavailableError string
-
-func (e unavailableError) Error() string { return string(e) }
-
-func (e unavailableError) Is(target error) bool { return target == engine.ErrUnavailable }

@@ -86,7 +86,7 @@ func (u unavailable) Load([]byte) (engine.Session, error) {
 	if errors.Is(u.err, engine.ErrUnavailable) {
 		return nil, u.err
 	}
-	return nil, fmt.Errorf("%w: %w", engine.ErrUnavailable, u.err)
+	return nil, engine.Unavailable(u.err)
 }
 
 // Run verifies what the options choose. Differences are in the report; the error
