@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
@@ -84,8 +84,8 @@ func BenchmarkPeer(b *testing.B) {
 
 func runRaces(b *testing.B, threads int) {
 	runtime, err := ort.New(ort.Options{Threads: threads})
-	if errors.Is(err, engine.ErrUnavailable) && !slices.Contains(strings.Split(os.Getenv("ONNXLOSS_REQUIRE"), ","), "ort") {
-		b.Skip(err)
+	if errors.Is(err, engine.ErrUnavailable) {
+		testneeds.Lacking(b, testneeds.ORT, err)
 	}
 	if err != nil {
 		b.Fatal(err)

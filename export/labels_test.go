@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/onnxloss/onnxloss/export"
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
@@ -53,9 +54,13 @@ func TestGraphsRefuseLabelsOutOfRange(t *testing.T) {
 func engines(t *testing.T) []engine.Engine {
 	t.Helper()
 	all := []engine.Engine{interp.New()}
-	if o, err := ort.New(ort.Options{}); err == nil {
+	o, err := ort.New(ort.Options{})
+	switch {
+	case err == nil:
 		all = append(all, o)
-	} else {
+	case testneeds.Required(testneeds.ORT):
+		t.Fatal(err)
+	default:
 		t.Logf("without ONNX Runtime: %v", err)
 	}
 	return all

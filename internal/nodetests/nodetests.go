@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 )
 
 // Case is one node test.
@@ -60,15 +61,8 @@ func Shared(t testing.TB, name string) string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	if required("shared") {
-		t.Fatalf("nodetests: %s is absent and ONNXLOSS_REQUIRE asks for it", path)
-	}
-	t.Skipf("%s is not here", path)
+	testneeds.Lacking(t, testneeds.Shared, path+" is not here")
 	return ""
-}
-
-func required(word string) bool {
-	return slices.Contains(strings.Split(os.Getenv("ONNXLOSS_REQUIRE"), ","), word)
 }
 
 // repositoryRoot goes up from the folder of the package under test.

@@ -4,13 +4,12 @@ package ort
 
 import (
 	"errors"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 
 	binding "github.com/yalue/onnxruntime_go"
 
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
@@ -22,10 +21,7 @@ func needLoaded(t *testing.T) {
 	if err == nil {
 		return
 	}
-	if slices.Contains(strings.Split(os.Getenv("ONNXLOSS_REQUIRE"), ","), "ort") {
-		t.Fatal(err)
-	}
-	t.Skip(err)
+	testneeds.Lacking(t, testneeds.ORT, err)
 }
 
 // A provider that takes no node stands for one that does not take all of them.

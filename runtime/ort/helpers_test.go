@@ -3,14 +3,12 @@
 package ort_test
 
 import (
-	"os"
-	"slices"
-	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/ort"
@@ -24,10 +22,7 @@ func needLibrary(t testing.TB) ort.Location {
 	if err == nil {
 		return location
 	}
-	if slices.Contains(strings.Split(os.Getenv("ONNXLOSS_REQUIRE"), ","), "ort") {
-		t.Fatalf("ONNXLOSS_REQUIRE asks for ONNX Runtime: %v", err)
-	}
-	t.Skip(err)
+	testneeds.Lacking(t, testneeds.ORT, err)
 	return ort.Location{}
 }
 
