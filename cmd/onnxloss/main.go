@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 )
 
 func main() {
@@ -31,7 +32,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
-		fmt.Fprintf(stderr, "onnxloss: %v\n", err)
+		for line := range strings.SplitSeq(err.Error(), "\n") { // of several files
+			fmt.Fprintf(stderr, "onnxloss: %s\n", line)
+		}
 	}
 	return exitCode(err)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/runtime/engine"
+	"github.com/onnxloss/onnxloss/runtime/verify"
 )
 
 // result is what one command line did.
@@ -224,6 +225,27 @@ func TestVerifyWritesReports(t *testing.T) {
 		if data, err := os.ReadFile(path); err != nil || !bytes.Contains(data, []byte("sigmoid-focal")) {
 			t.Errorf("%s: %v, %.80q", path, err, data)
 		}
+	}
+}
+
+func TestVerifyReportsEveryFileAlsoWhenOneCannotBeRead(t *testing.T) {
+	workIn(t)
+	mustHold(t, "export", "sigmoid-focal", "-o", "a.onnx")
+	mustHold(t, "export", "softmax-focal", "-o", "b.onnx")
+	got := command(t, "verify", "a.onnx", "none.onnx", "b.onnx", "--engine", "interp", "--json", "report.json", "--junit", "report.xml")
+	if got.code != exitUsage || !strings.Contains(got.stderr, "none.onnx") {
+		t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
+	}
+	data, err := os.ReadFile("report.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reports []verify.Report
+	if err := json.Unmarshal(data, &reports); err != nil || len(reports) != 2 || reports[1].File != "b.onnx" || len(reports[1].Results) == 0 {
+		t.Errorf("%v, %d reports", err, len(reports))
+	}
+	if data, err = os.ReadFile("report.xml"); err != nil || !bytes.Contains(data, []byte("a.onnx: sigmoid-focal")) {
+		t.Errorf("%v, %s", err, data)
 	}
 }
 

@@ -85,8 +85,6 @@ func (v *verification) run(cmd *cobra.Command, files []string) error {
 		return errors.New("verify: nothing to verify; name files, or use --loss LOSS or --all")
 	case len(files) > 0 && catalogue:
 		return errors.New("verify: files and --loss or --all do not go together; run them one after the other")
-	case len(files) > 1 && (v.junit != "" || v.json != ""):
-		return errors.New("verify: a report is of one file; run verify once for each file, or leave out --json and --junit")
 	}
 	if options.Engines, err = v.engines.chosen(1); err != nil {
 		return err
@@ -99,22 +97,35 @@ func (v *verification) run(cmd *cobra.Command, files []string) error {
 		if err != nil {
 			return err
 		}
-		return v.report(cmd, report)
+		if err := v.show(cmd, report); err != nil {
+			return err
+		}
+		return errors.Join(v.write(cmd, report), v.verdict(report))
 	}
 	return v.verifyFiles(cmd.Context(), cmd, files, options.Engines)
 }
 
-// verifyFiles goes through all files and returns the error of the worst.
+// verifyFiles goes through all files, so that one that cannot be read does not hide
+// the others, and returns the errors of all.
 func (v *verification) verifyFiles(ctx context.Context, cmd *cobra.Command, files []string, engines []engine.Engine) error {
-	var worst error
+	var failed error
+	var reports []*verify.Report
 	for _, file := range files {
 		report, err := verify.File(ctx, file, engines, v.seed)
-		if err == nil {
-			err = v.report(cmd, report)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
 		}
-		worst = errors.Join(worst, err)
+		reports = append(reports, report)
+		if err := v.show(cmd, report); err != nil {
+			return err
+		}
+		failed = errors.Join(failed, v.verdict(report))
 	}
-	return worst
+	if len(reports) == 0 {
+		return failed
+	}
+	return errors.Join(failed, v.write(cmd, reports...))
 }
 
 // takeReportName lets --json be followed by a file's name without "=".
@@ -165,26 +176,30 @@ func parseAll[T any](texts []string, parse func(string) (T, error)) ([]T, error)
 	return values, nil
 }
 
-// report prints and writes a report, and says what the exit code is to be.
-func (v *verification) report(cmd *cobra.Command, report *verify.Report) error {
-	show := report.WriteTable
+// show prints a report for people, unless JSON is printed.
+func (v *verification) show(cmd *cobra.Command, report *verify.Report) error {
 	if v.json == "-" {
-		show = report.WriteJSON
+		return nil
 	}
-	if err := show(cmd.OutOrStdout()); err != nil {
+	return report.WriteTable(cmd.OutOrStdout())
+}
+
+// write writes the reports that were asked for.
+func (v *verification) write(cmd *cobra.Command, reports ...*verify.Report) error {
+	asJSON := func(w io.Writer) error { return verify.WriteJSON(w, reports...) }
+	asJUnit := func(w io.Writer) error { return verify.WriteJUnit(w, reports...) }
+	var err error
+	switch v.json {
+	case "":
+	case "-":
+		err = asJSON(cmd.OutOrStdout())
+	default:
+		err = writeReport(v.json, asJSON)
+	}
+	if err != nil || v.junit == "" {
 		return err
 	}
-	if v.json != "" && v.json != "-" {
-		if err := writeReport(v.json, report.WriteJSON); err != nil {
-			return err
-		}
-	}
-	if v.junit != "" {
-		if err := writeReport(v.junit, report.WriteJUnit); err != nil {
-			return err
-		}
-	}
-	return v.verdict(report)
+	return writeReport(v.junit, asJUnit)
 }
 
 // verdict turns a report into an error. A missing engine that nobody asked for is

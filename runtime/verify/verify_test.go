@@ -263,7 +263,7 @@ func TestJSONAndJUnitAreWhole(t *testing.T) {
 	report := run(t, one(losses.SigmoidCrossEntropy, skewed{interp.New(), func(float64) float64 { return math.NaN() }},
 		verify.Unavailable("ort:cpu", errors.New("no library"))))
 	var text bytes.Buffer
-	if err := report.WriteJSON(&text); err != nil {
+	if err := verify.WriteJSON(&text, report); err != nil {
 		t.Fatal(err)
 	}
 	var decoded struct {
@@ -286,7 +286,7 @@ func TestJSONAndJUnitAreWhole(t *testing.T) {
 	}
 
 	text.Reset()
-	if err := report.WriteJUnit(&text); err != nil {
+	if err := verify.WriteJUnit(&text, report); err != nil {
 		t.Fatal(err)
 	}
 	var suites struct {

@@ -12,11 +12,15 @@ import (
 	"github.com/onnxloss/onnxloss/ops"
 )
 
-// WriteJSON writes the report as one JSON object.
-func (r *Report) WriteJSON(w io.Writer) error {
+// WriteJSON writes a report as a JSON object, several as an array of objects.
+func WriteJSON(w io.Writer, reports ...*Report) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(r); err != nil {
+	var document any = reports
+	if len(reports) == 1 {
+		document = reports[0]
+	}
+	if err := encoder.Encode(document); err != nil {
 		return fmt.Errorf("verify: write JSON: %w", err)
 	}
 	return nil
@@ -163,13 +167,26 @@ func (c Case) String() string {
 	return strings.Join(words, ", ")
 }
 
-// WriteJUnit writes the report as JUnit XML: a suite for each loss, a test case
-// for each of its results. A result without cases is skipped, a missing engine an
-// error.
-func (r *Report) WriteJUnit(w io.Writer) error {
-	suites := junit.Testsuites{Name: "onnxloss verify", Time: fmt.Sprintf("%.3f", r.Seconds)}
+// WriteJUnit writes reports as JUnit XML: a suite for each loss, named after the
+// file where there is one, and a test case for each of its results. A result
+// without cases is skipped, a missing engine an error.
+func WriteJUnit(w io.Writer, reports ...*Report) error {
+	suites := junit.Testsuites{Name: "onnxloss verify"}
+	seconds := 0.0
+	for _, r := range reports {
+		r.addSuites(&suites)
+		seconds += r.Seconds
+	}
+	suites.Time = fmt.Sprintf("%.3f", seconds)
+	if err := suites.WriteXML(w); err != nil {
+		return fmt.Errorf("verify: write JUnit: %w", err)
+	}
+	return nil
+}
+
+func (r *Report) addSuites(suites *junit.Testsuites) {
 	for _, loss := range r.losses() {
-		suite := junit.Testsuite{Name: loss, ID: len(suites.Suites), Time: "0.000"}
+		suite := junit.Testsuite{Name: r.suiteName(loss), ID: len(suites.Suites), Time: "0.000"}
 		suite.AddProperty("seed", fmt.Sprint(r.Seed))
 		for i := range r.Results {
 			if r.Results[i].Loss == loss {
@@ -181,10 +198,13 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 	if len(r.Missing) > 0 || len(r.NotRun) > 0 {
 		suites.AddSuite(r.absences(len(suites.Suites)))
 	}
-	if err := suites.WriteXML(w); err != nil {
-		return fmt.Errorf("verify: write JUnit: %w", err)
+}
+
+func (r *Report) suiteName(of string) string {
+	if r.File == "" {
+		return of
 	}
-	return nil
+	return r.File + ": " + of
 }
 
 func (r *Report) losses() []string {
@@ -220,7 +240,7 @@ func (r *Result) testcase() junit.Testcase {
 
 // absences is the suite of what should have run and did not.
 func (r *Report) absences(id int) junit.Testsuite {
-	suite := junit.Testsuite{Name: "engines", ID: id, Time: "0.000"}
+	suite := junit.Testsuite{Name: r.suiteName("engines"), ID: id, Time: "0.000"}
 	for _, m := range r.Missing {
 		suite.AddTestcase(junit.Testcase{
 			Classname: "engines", Name: m.Engine,
