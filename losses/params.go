@@ -29,6 +29,8 @@ type Param struct {
 	// leaves Min itself out.
 	Min, Max float64
 	OpenMin  bool
+	// Also lists further numbers that a Float may be, outside Min to Max.
+	Also []float64
 	// Values lists what a String may be.
 	Values []string
 	// Try lists further values that verification runs through.
@@ -54,6 +56,14 @@ func (p Params) String(name string) string { s, _ := p[name].(string); return s 
 
 // Range writes what the parameter may be.
 func (p Param) Range() string {
+	text := p.interval()
+	for _, x := range p.Also {
+		text += fmt.Sprintf(", or %g", x)
+	}
+	return text
+}
+
+func (p Param) interval() string {
 	switch {
 	case p.Kind == Bool:
 		return "true or false"
@@ -159,6 +169,8 @@ func (p Param) parse(setting any) (any, error) {
 func (p Param) checkRange(x float64) error {
 	bounded := p.Min != 0 || p.Max != 0
 	switch {
+	case slices.Contains(p.Also, x):
+		return nil
 	case math.IsNaN(x) || math.IsInf(x, 0):
 		return fmt.Errorf("%s must be a finite number, got %g", p.Name, x)
 	case bounded && (x < p.Min || x > p.Max || p.OpenMin && x == p.Min):

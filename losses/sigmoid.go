@@ -1,7 +1,6 @@
 package losses
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/onnxloss/onnxloss/ops"
@@ -38,14 +37,7 @@ func power(x, gamma float64) float64 {
 
 // alphaParam balances positive against negative terms; -1 leaves that out.
 func alphaParam(def float64, try []any, doc string) Param {
-	return Param{Name: "alpha", Kind: Float, Default: def, Min: -1, Max: 1, Try: try, Doc: doc}
-}
-
-func checkAlpha(p Params) error {
-	if a := p.Float("alpha"); a < 0 && a != -1 {
-		return fmt.Errorf("alpha must be 0 to 1, or -1 to leave it out, got %g", a)
-	}
-	return nil
+	return Param{Name: "alpha", Kind: Float, Default: def, Min: 0, Max: 1, Also: []float64{-1}, Try: try, Doc: doc}
 }
 
 // alphas gives the factors of positive and of negative terms.

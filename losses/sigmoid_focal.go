@@ -30,7 +30,6 @@ divide. The gradient is finite for every γ >= 0, also where a prediction is sat
 		{Name: "normalizer", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), OpenMin: true, Try: []any{3.0}, Doc: "every term is divided by it"},
 		{Name: "modulator", Kind: String, Default: "joint", Values: []string{"joint", "split"}, Try: []any{"split"}, Doc: "joint: (1 - p_t)^gamma with soft labels mixed into p_t, as torchvision; split: each side of the cross-entropy has its own, as kornia"},
 	},
-	Check:    checkAlpha,
 	Value:    sigmoidFocalValue,
 	Gradient: sigmoidFocalGradient,
 	Build:    buildSigmoidFocal,

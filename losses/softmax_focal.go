@@ -28,12 +28,7 @@ background; weight is the general form.`,
 		ignoreIndexParam(),
 		{Name: "per_class", Kind: Bool, Default: false, Try: []any{true}, Doc: "keep the class axis in the unreduced loss, as kornia and MONAI do"},
 	},
-	Check: func(p Params) error {
-		if err := checkAlpha(p); err != nil {
-			return err
-		}
-		return checkIgnoreIndex(p)
-	},
+	Check:    checkIgnoreIndex,
 	Value:    softmaxFocalValue,
 	Gradient: softmaxFocalGradient,
 	Build:    buildSoftmaxFocal,
