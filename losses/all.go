@@ -8,5 +8,9 @@ func All() []*Loss {
 		SigmoidFocal,
 		SigmoidFocalStar,
 		SoftmaxFocal,
+		MSE,
+		L1,
+		SmoothL1,
+		Huber,
 	}
 }

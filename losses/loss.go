@@ -97,16 +97,18 @@ type Loss struct {
 	Accuracy string
 }
 
-// Command is the name on the command line: "SigmoidFocalLoss" is "sigmoid-focal".
+// Command is the name on the command line: "SigmoidFocalLoss" is "sigmoid-focal",
+// "MSELoss" is "mse".
 func (l *Loss) Command() string {
 	name := strings.TrimSuffix(l.Name, "Loss")
+	upper := func(i int) bool { return name[i] >= 'A' && name[i] <= 'Z' }
 	var s strings.Builder
-	for i, r := range name {
-		upper := r >= 'A' && r <= 'Z'
-		if i > 0 && upper {
+	for i := range len(name) {
+		startsWord := upper(i) && i > 0 && (!upper(i-1) || i+1 < len(name) && !upper(i+1) && name[i+1] > '9')
+		if startsWord {
 			s.WriteByte('-')
 		}
-		s.WriteRune(r)
+		s.WriteByte(name[i])
 	}
 	return strings.ToLower(s.String())
 }
