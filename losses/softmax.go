@@ -62,7 +62,7 @@ func softTargetsParam() Param {
 }
 
 func ignoreIndexParam() Param {
-	return Param{Name: "ignore_index", Kind: Int, Default: int64(-100), Try: []any{int64(0)}, Doc: "positions with this label count for nothing, also not in a mean; for class-index targets"}
+	return Param{Name: "ignore_index", Kind: Int, Default: int64(defaultIgnoreIndex), Try: []any{int64(0)}, Doc: "positions with this label count for nothing, also not in a mean; for class-index targets"}
 }
 
 // defaultIgnoreIndex is the label that is ignored where nothing else is asked for.

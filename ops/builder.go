@@ -108,14 +108,6 @@ func (b *Builder) fail(format string, args ...any) {
 	}
 }
 
-// Failf records an error that the caller of the builder found, unless there is
-// one already.
-func (b *Builder) Failf(format string, args ...any) {
-	if b.err == nil {
-		b.err = fmt.Errorf(format, args...)
-	}
-}
-
 // Input declares a tensor that the graph reads, under exactly this name.
 func (b *Builder) Input(name string, dtype DType, shape Shape) Value {
 	v := Value{&value{name: name, given: true, dtype: dtype, shape: shape}}

@@ -4,6 +4,7 @@ package ort_test
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 )
 
 // The C interface is a table of functions, and capi.c knows those it calls by their
@@ -38,7 +41,7 @@ func placesInHeader(t *testing.T) map[string]int {
 	t.Helper()
 	folder, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/yalue/onnxruntime_go").Output()
 	if err != nil {
-		t.Skipf("go list: %v", err)
+		testneeds.Lacking(t, testneeds.ORT, fmt.Errorf("go list: %w", err))
 	}
 	header, err := os.Open(filepath.Join(strings.TrimSpace(string(folder)), "onnxruntime_c_api.h"))
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/ort"
@@ -64,7 +65,7 @@ func compile(t *testing.T, source string) string {
 	t.Helper()
 	cc, err := exec.LookPath("cc")
 	if err != nil || runtime.GOOS == "windows" {
-		t.Skip("there is no C compiler called cc")
+		testneeds.Lacking(t, testneeds.ORT, "there is no C compiler called cc")
 	}
 	folder := t.TempDir()
 	file, library := filepath.Join(folder, "x.c"), filepath.Join(folder, fileName)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/onnxloss/onnxloss/internal/nodetests"
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/ort"
 )
@@ -63,7 +64,7 @@ const fewestPassed = 1386
 func TestNodeTestsOfTheStandard(t *testing.T) {
 	e := newEngine(t, ort.Options{})
 	if version, err := ort.Version(); err != nil || version != "1.30.0" {
-		t.Skipf("the exclusions are those of ONNX Runtime 1.30.0, this is %s (%v)", version, err)
+		testneeds.Lacking(t, testneeds.ORT, fmt.Sprintf("the exclusions are those of ONNX Runtime 1.30.0, this is %s (%v)", version, err))
 	}
 	cases := nodetests.Cases(t)
 	var passed, unsupported int
