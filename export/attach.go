@@ -66,7 +66,7 @@ func attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o Atta
 	// newer; the builder says so where it does.
 	opset := o.Opset
 	o.Opset = max(opset, MinOpset)
-	if o.Options, err = o.withDefaults(); err != nil {
+	if o.Options, err = o.withDefaults(loss); err != nil {
 		return nil, err
 	}
 	o.Opset = opset
@@ -88,7 +88,7 @@ func attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o Atta
 	}
 	description := Description{
 		Loss: loss, Params: p, Form: o.Form, Opset: o.Opset, DType: o.DType, Reduction: o.Reduction,
-		Inputs: map[string]string{}, Output: output, Attached: true,
+		Inputs: map[string]string{}, Output: output, Attached: true, Detached: emitted.detached,
 	}
 	for _, in := range l.inputs {
 		description.Inputs[in.Name] = in.tensor

@@ -74,6 +74,7 @@ var schemas = map[string][]schema{
 	"Sigmoid":        onFloats,
 	"Tanh":           onFloats,
 	"Floor":          onFloats,
+	"Atan":           plain("T -> T", version{7, floats}, version{22, floats | bfloats}),
 	"IsNaN":          plain("T -> B", version{9, floats}, version{13, floats | bfloats}),
 	"Not":            plain("T -> T", version{1, bools}),
 	"And":            plain("T T -> T", version{7, bools}),
@@ -144,6 +145,17 @@ var schemas = map[string][]schema{
 	"Concat": {
 		{since: 4, signature: "T* -> T", types: whole, attributes: "axis INT!"},
 		{since: 13, signature: "T* -> T", types: whole | bfloats, attributes: "axis INT!"},
+	},
+	"Transpose": {
+		{since: 1, signature: "T -> T", types: whole, attributes: "perm INTS"},
+		{since: 13, signature: "T -> T", types: whole | bfloats, attributes: "perm INTS"},
+	},
+	"MatMul": plain("T T -> T", version{9, wide}, version{13, wide | bfloats}),
+	"Pad": {
+		{since: 2, signature: "T -> T", types: floats, attributes: "pads INTS!, mode STRING, value FLOAT"},
+		{since: 11, signature: "T L T? -> T", types: numbers, attributes: "mode STRING"},
+		{since: 13, signature: "T L T? -> T", types: whole | bfloats, attributes: "mode STRING"},
+		{since: 18, signature: "T L T? I? -> T", types: whole | bfloats, attributes: "mode STRING"},
 	},
 	"Slice": {
 		{since: 1, signature: "T -> T", types: whole, attributes: "starts INTS!, ends INTS!, axes INTS"},

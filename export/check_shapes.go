@@ -38,6 +38,12 @@ func (o *operation) result() (fact, error) {
 	case "Squeeze":
 		f.shape, err = o.squeezed()
 		f.ints = o.ints(0)
+	case "Transpose":
+		f.shape, err = o.transposed()
+	case "MatMul":
+		f.shape, err = o.multiplied()
+	case "Pad":
+		f.shape, err = o.padded()
 	case "Reshape":
 		f.shape, err = o.reshaped()
 	case "Concat":

@@ -28,6 +28,9 @@ type Description struct {
 	Inputs map[string]string
 	// Output is the name of the loss's tensor.
 	Output string
+	// Detached names the tensors inside the loss that count as constants when it is
+	// differentiated: those of the graph, or of the function's body.
+	Detached []string
 	// Attached says that the loss sits on another model.
 	Attached bool
 }
@@ -44,6 +47,7 @@ const (
 	keyInputs   = "onnxloss.inputs"
 	keyOutput   = "onnxloss.output"
 	keyAttached = "onnxloss.attached"
+	keyDetached = "onnxloss.detached" // only where there are any
 )
 
 // stamp writes the description into the model's metadata.
@@ -56,7 +60,7 @@ func (d Description) stamp(model *onnxpb.ModelProto) error {
 	if err != nil {
 		return fmt.Errorf("export: encode the input names: %w", err)
 	}
-	for _, entry := range [][2]string{
+	entries := [][2]string{
 		{keyLoss, d.Loss.Name},
 		{keyParams, string(params)},
 		{keyVersion, Version},
@@ -67,7 +71,15 @@ func (d Description) stamp(model *onnxpb.ModelProto) error {
 		{keyInputs, string(inputs)},
 		{keyOutput, d.Output},
 		{keyAttached, strconv.FormatBool(d.Attached)},
-	} {
+	}
+	if len(d.Detached) > 0 {
+		detached, err := json.Marshal(d.Detached)
+		if err != nil {
+			return fmt.Errorf("export: encode the detached tensors' names: %w", err)
+		}
+		entries = append(entries, [2]string{keyDetached, string(detached)})
+	}
+	for _, entry := range entries {
 		model.MetadataProps = append(model.MetadataProps, &onnxpb.StringStringEntryProto{
 			Key: proto.String(entry[0]), Value: proto.String(entry[1]),
 		})
@@ -119,6 +131,11 @@ func describe(meta map[string]string) (d Description, err error) {
 	}
 	if err := json.Unmarshal([]byte(meta[keyInputs]), &d.Inputs); err != nil {
 		return d, fmt.Errorf("%s is not JSON: %w", keyInputs, err)
+	}
+	if detached := meta[keyDetached]; detached != "" {
+		if err := json.Unmarshal([]byte(detached), &d.Detached); err != nil {
+			return d, fmt.Errorf("%s is not JSON: %w", keyDetached, err)
+		}
 	}
 	d.Output = meta[keyOutput]
 	d.Attached = meta[keyAttached] == "true"

@@ -48,7 +48,8 @@ func ParseForm(name string) (Form, error) {
 }
 
 // Options say how a loss is written. The zero Options mean form graph,
-// DefaultOpset, float32, reduction mean, and the shortest shapes.
+// DefaultOpset, float32, the loss's first reduction (mean; none for a head), and the
+// shortest shapes.
 type Options struct {
 	Form      Form
 	Opset     int
@@ -64,7 +65,7 @@ type Options struct {
 	IndexType ops.DType
 }
 
-func (o Options) withDefaults() (Options, error) {
+func (o Options) withDefaults(loss *losses.Loss) (Options, error) {
 	if o.Form == "" {
 		o.Form = Graph
 	}
@@ -75,7 +76,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.DType = ops.Float32
 	}
 	if o.Reduction == "" {
-		o.Reduction = losses.Mean
+		o.Reduction = loss.Reductions()[0]
 	}
 	if o.IndexType == ops.Undefined {
 		o.IndexType = ops.Int64
@@ -83,8 +84,6 @@ func (o Options) withDefaults() (Options, error) {
 	switch {
 	case !slices.Contains(Forms(), o.Form):
 		return o, fmt.Errorf("unknown form %q; use graph or function", o.Form)
-	case !slices.Contains(losses.Reductions(), o.Reduction):
-		return o, fmt.Errorf("unknown reduction %q; use none, mean or sum", o.Reduction)
 	case !o.DType.IsFloat():
 		return o, fmt.Errorf("a loss cannot be of type %s; use float32, float64, float16 or bfloat16", o.DType)
 	case o.Opset < MinOpset || o.Opset > ops.MaxOpset:
@@ -94,7 +93,7 @@ func (o Options) withDefaults() (Options, error) {
 	case o.IndexType != ops.Int64 && o.IndexType != ops.Int32:
 		return o, fmt.Errorf("class indices cannot be of type %s; use int64 or int32", o.IndexType)
 	}
-	return o, nil
+	return o, loss.CheckReduction(o.Reduction)
 }
 
 // MinOpset is the oldest opset that losses are written for by themselves.

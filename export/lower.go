@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
@@ -27,12 +28,22 @@ type operand struct {
 	shape  ops.Shape
 }
 
+// knownShape is the operand's shape or, where that is unknown, as many axes as the
+// loss declares.
+func (o operand) knownShape() ops.Shape {
+	if o.shape.Known() || o.Broadcast || slices.Contains(o.Axes(), "...") {
+		return o.shape
+	}
+	return newAxes().expand(o.Input)
+}
+
 // piece is what a lowering adds to a model.
 type piece struct {
 	nodes     []*onnxpb.NodeProto
 	valueInfo []*onnxpb.ValueInfoProto
 	function  *onnxpb.FunctionProto // nil in form graph
 	shape     ops.Shape             // of the loss
+	detached  []string              // tensors that are not differentiated
 }
 
 // emit writes the loss in the form asked for, ending in the tensor output. Names
@@ -51,6 +62,7 @@ func (l lowering) emit(output string, taken map[string]bool) (piece, error) {
 		valueInfo: []*onnxpb.ValueInfoProto{ops.ValueInfo(output, l.options.DType, body.shape)},
 		function:  function,
 		shape:     body.shape,
+		detached:  body.detached,
 	}, nil
 }
 
@@ -59,7 +71,7 @@ func (l lowering) emitGraph(prefix, output string, taken map[string]bool) (piece
 	b := ops.NewBuilder(l.options.Opset, prefix, taken)
 	in := map[string]ops.Value{}
 	for _, o := range l.inputs {
-		in[o.Name] = l.widen(b, b.Input(o.tensor, o.dtype, o.shape), o.Input)
+		in[o.Name] = l.widen(b, b.Input(o.tensor, o.dtype, o.knownShape()), o.Input)
 	}
 	result := reduce(b, l.loss.Build(b, in, l.params), l.options.Reduction)
 	result = b.Output(b.Cast(result, l.options.DType), output)
@@ -67,7 +79,7 @@ func (l lowering) emitGraph(prefix, output string, taken map[string]bool) (piece
 	if err != nil {
 		return piece{}, err
 	}
-	return piece{nodes: fragment.Nodes, valueInfo: fragment.ValueInfo, shape: result.Shape()}, nil
+	return piece{nodes: fragment.Nodes, valueInfo: fragment.ValueInfo, shape: result.Shape(), detached: fragment.Detached}, nil
 }
 
 // widen turns a floating-point input into the type that the loss computes in:

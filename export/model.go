@@ -13,7 +13,7 @@ import (
 // Model makes a model that computes a loss and nothing else. Its inputs are named
 // as the loss's inputs, its output is "loss".
 func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, error) {
-	o, err := o.withDefaults()
+	o, err := o.withDefaults(loss)
 	if err != nil {
 		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
 	}
@@ -43,6 +43,7 @@ func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, e
 	if err != nil {
 		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
 	}
+	description.Detached = emitted.detached
 	model := &onnxpb.ModelProto{
 		IrVersion:       proto.Int64(minIR(o.Opset)),
 		ProducerName:    proto.String("onnxloss"),

@@ -3,6 +3,7 @@ package export
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/onnxloss/onnxloss/losses"
@@ -24,7 +25,7 @@ func (a *axes) bind(in losses.Input, shape ops.Shape) error {
 		a.open = a.open || strings.Contains(in.Shape, "...")
 		return nil
 	}
-	names := strings.Split(in.Shape, ",")
+	names := in.Axes()
 	rest := len(shape) - (len(names) - 1)
 	further := slices.Contains(names, "...")
 	if !further && len(shape) != len(names) || further && rest < 0 {
@@ -45,6 +46,12 @@ func (a *axes) bind(in losses.Input, shape ops.Shape) error {
 }
 
 func (a *axes) set(name string, dims []ops.Dim, input string, shape ops.Shape) error {
+	if fixed, err := strconv.Atoi(name); err == nil {
+		if n, ok := dims[0].Size(); ok && n != fixed {
+			return fmt.Errorf("%s has shape %s, but its axis of %d has the size %d", input, shape, fixed, n)
+		}
+		dims = []ops.Dim{ops.Fixed(fixed)}
+	}
 	known, ok := a.sizes[name]
 	if !ok {
 		a.sizes[name], a.from[name] = dims, input
@@ -65,16 +72,19 @@ func (a *axes) set(name string, dims []ops.Dim, input string, shape ops.Shape) e
 // expand gives an input the shape that the others imply. Names that nothing was
 // said of become symbols; there are no further axes unless some were given. An
 // input that broadcasts has the same rank and any sizes.
-func (a *axes) expand(in losses.Input) ops.Shape {
+func (a axes) expand(in losses.Input) ops.Shape {
 	if a.open && strings.Contains(in.Shape, "...") {
 		return nil
 	}
 	shape := ops.Shape{}
-	for name := range strings.SplitSeq(in.Shape, ",") {
+	for _, name := range in.Axes() {
 		dims, ok := a.sizes[name]
+		fixed, err := strconv.Atoi(name)
 		switch {
 		case ok:
 			shape = append(shape, dims...)
+		case err == nil:
+			shape = append(shape, ops.Fixed(fixed))
 		case name != "...":
 			shape = append(shape, ops.Symbolic(name))
 		}
@@ -91,8 +101,7 @@ func shortest(in losses.Input) ops.Shape {
 	if in.Shape == "..." {
 		return ops.Shape{ops.Symbolic("N"), ops.Symbolic("C")}
 	}
-	a := newAxes()
-	return a.expand(in)
+	return newAxes().expand(in)
 }
 
 // inputShapes gives every input a shape: those asked for, the shortest one for the

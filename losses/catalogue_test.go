@@ -2,6 +2,7 @@ package losses_test
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/onnxloss/onnxloss/losses"
@@ -14,8 +15,8 @@ func TestDeclarationsAreComplete(t *testing.T) {
 			t.Errorf("%s is there twice", l.Name)
 		}
 		seen[l.Name], seen[l.Command()] = true, true
-		if !regexp.MustCompile(`^([A-Z][a-z0-9]*)+Loss$`).MatchString(l.Name) {
-			t.Errorf("%s: the name is not UpperCamelCase with Loss at the end", l.Name)
+		if !regexp.MustCompile(`^([A-Z][a-z0-9]*)+$`).MatchString(l.Name) || strings.HasSuffix(l.Name, "Loss") == l.Head {
+			t.Errorf("%s: the name is not UpperCamelCase with Loss at the end of a loss and not of a head", l.Name)
 		}
 		for what, text := range map[string]string{"Summary": l.Summary, "Formula": l.Formula, "Meaning": l.Meaning, "Paper": l.Paper, "Accuracy": l.Accuracy} {
 			if text == "" {
@@ -41,7 +42,7 @@ func checkDeclaredInputs(t *testing.T, l *losses.Loss) {
 		}
 		names := map[string]bool{}
 		for _, in := range l.InputsFor(v.params) {
-			if in.Name == "" || in.Shape == "" || in.Domain == "" || in.Role == "" || in.Doc == "" || names[in.Name] {
+			if in.Name == "" || in.Domain == "" || in.Role == "" || in.Doc == "" || names[in.Name] {
 				t.Errorf("%s: input %+v is incomplete or there twice", v.name, in)
 			}
 			names[in.Name] = true

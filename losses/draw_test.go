@@ -6,7 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
+	"strconv"
 	"testing"
 
 	"github.com/onnxloss/onnxloss/losses"
@@ -34,6 +34,11 @@ func variants(t *testing.T) []variant {
 		}
 	}
 	return all
+}
+
+// reduced leaves out heads, which have no mean and no sum.
+func reduced(all []variant) []variant {
+	return slices.DeleteFunc(all, func(v variant) bool { return v.loss.Head })
 }
 
 func paramsOf(t *testing.T, l *losses.Loss, settings map[string]any) losses.Params {
@@ -78,7 +83,9 @@ var extreme = []style{
 // sizes of the names in a declared shape.
 type sizes map[string][]int
 
-func usualSizes() sizes { return sizes{"N": {3}, "C": {4}, "...": {2, 2}} }
+func usualSizes() sizes {
+	return sizes{"N": {3}, "C": {4}, "H": {5}, "W": {4}, "M": {2}, "...": {2, 2}}
+}
 
 // draw makes inputs as the loss declares them.
 func draw(t *testing.T, v variant, s style, sizes sizes, seed uint64) losses.Values {
@@ -90,8 +97,11 @@ func draw(t *testing.T, v variant, s style, sizes sizes, seed uint64) losses.Val
 			continue
 		}
 		var shape []int
-		for name := range strings.SplitSeq(want.Shape, ",") {
+		for _, name := range want.Axes() {
 			dims, ok := sizes[name]
+			if n, err := strconv.Atoi(name); err == nil {
+				dims, ok = []int{n}, true
+			}
 			if !ok {
 				t.Fatalf("the drawing of inputs knows no size for %q in [%s]", name, want.Shape)
 			}
@@ -112,6 +122,12 @@ func fill(t *testing.T, r *rand.Rand, d losses.Domain, s style, shape []int, cou
 		switch d {
 		case losses.Real:
 			a.Data[i] = s.logit(r)
+		case losses.Mask:
+			a.Data[i] = float64(r.IntN(2))
+		case losses.UnitInterval:
+			a.Data[i] = r.Float64()
+		case losses.LogDistribution, losses.Boxes:
+			a.Data[i] = s.logit(r)
 		case losses.Binary, losses.Distribution:
 			a.Data[i] = r.Float64()
 			if s.hard {
@@ -125,8 +141,13 @@ func fill(t *testing.T, r *rand.Rand, d losses.Domain, s style, shape []int, cou
 			t.Fatalf("the drawing of inputs does not know the domain %q", d)
 		}
 	}
-	if d == losses.Distribution {
+	switch d {
+	case losses.Distribution:
 		normalize(r, a, s.hard)
+	case losses.LogDistribution:
+		normalizeLogs(a)
+	case losses.Boxes:
+		makeBoxes(a)
 	}
 	return a
 }
@@ -150,6 +171,34 @@ func normalize(r *rand.Rand, a losses.Array, hard bool) {
 				*at(k) /= total
 			}
 		}
+	}
+}
+
+// normalizeLogs makes the exponentials of each position sum to 1.
+func normalizeLogs(a losses.Array) {
+	outer, count, inner := split(a.Shape)
+	for i := range outer * inner {
+		at := func(k int) *float64 { return &a.Data[(i/inner*count+k)*inner+i%inner] }
+		highest, total := math.Inf(-1), 0.0
+		for k := range count {
+			highest = max(highest, *at(k))
+		}
+		for k := range count {
+			total += math.Exp(*at(k) - highest)
+		}
+		for k := range count {
+			*at(k) -= highest + math.Log(total)
+		}
+	}
+}
+
+// makeBoxes turns numbers into x1, y1, x2, y2 with x1 <= x2 and y1 <= y2, which are
+// also a centre with a width and a height where they are not negative.
+func makeBoxes(a losses.Array) {
+	for at := 0; at < len(a.Data); at += 4 {
+		x, y := math.Abs(a.Data[at]), math.Abs(a.Data[at+1])
+		w, h := 0.5+math.Abs(a.Data[at+2]), 0.5+math.Abs(a.Data[at+3])
+		copy(a.Data[at:], []float64{x, y, x + w, y + h})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -34,19 +35,31 @@ func ParseReduction(name string) (Reduction, error) {
 // element a term, else it is a scalar. The mean over no terms, or over terms whose
 // weights sum to zero, is NaN.
 func (l *Loss) Evaluate(in Values, p Params, r Reduction) (Array, error) {
+	if err := l.CheckReduction(r); err != nil {
+		return Array{}, err
+	}
 	terms, err := l.Terms(in, p)
 	if err != nil {
 		return Array{}, err
 	}
 	switch r {
-	case None:
-		return terms.Loss, nil
 	case Sum:
 		return scalar(sum(terms.Loss.Data)), nil
 	case Mean:
 		return scalar(sum(terms.Loss.Data) / terms.divisor()), nil
 	}
-	return Array{}, l.errorf("unknown reduction %q; use none, mean or sum", r)
+	return terms.Loss, nil
+}
+
+// CheckReduction proves that the loss has the reduction.
+func (l *Loss) CheckReduction(r Reduction) error {
+	if !slices.Contains(Reductions(), r) {
+		return l.errorf("unknown reduction %q; use none, mean or sum", r)
+	}
+	if !slices.Contains(l.Reductions(), r) {
+		return l.errorf("there is no %s of it: it is a head, whose result is not reduced; use reduction none", r)
+	}
+	return nil
 }
 
 // Terms computes the unreduced loss and its weights in float64.
@@ -66,8 +79,8 @@ func (l *Loss) Terms(in Values, p Params) (Terms, error) {
 // weighs its terms; nil stands for ones. For Mean and Sum upstream must be nil.
 // The weights of a mean are taken as constants.
 func (l *Loss) EvaluateGradient(in Values, p Params, r Reduction, upstream *Array) (Values, error) {
-	if _, err := ParseReduction(string(r)); err != nil {
-		return nil, l.errorf("unknown reduction %q; use none, mean or sum", r)
+	if err := l.CheckReduction(r); err != nil {
+		return nil, err
 	}
 	terms, err := l.Terms(in, p)
 	if err != nil {
@@ -181,10 +194,13 @@ func (l *Loss) checkNames(in Values, inputs []Input) error {
 
 func (l *Loss) checkInput(want Input, got Array, sizes map[string]sizeOf, p Params) error {
 	if want.Broadcast {
-		full := expand(want.Shape, sizes)
+		full := expand(want, sizes)
 		if _, err := got.broadcast(full); err != nil {
 			return fmt.Errorf("%s has shape %v, which does not broadcast to %v", want.Name, got.Shape, full)
 		}
+	}
+	if want.Domain == Mask {
+		return checkMask(want, got)
 	}
 	if want.Domain != ClassIndex {
 		return nil
@@ -196,6 +212,15 @@ func (l *Loss) checkInput(want Input, got Array, sizes map[string]sizeOf, p Para
 		}
 		if !(label >= 0 && label < float64(count)) || label != math.Trunc(label) {
 			return fmt.Errorf("%s holds the label %g at element %d; labels are whole numbers from 0 to %d%s", want.Name, label, i, count-1, ignoreHint(p))
+		}
+	}
+	return nil
+}
+
+func checkMask(want Input, got Array) error {
+	for i, x := range got.Data {
+		if x != 0 && x != 1 {
+			return fmt.Errorf("%s holds %g at element %d; a mask is 0 or 1", want.Name, x, i)
 		}
 	}
 	return nil
@@ -216,7 +241,7 @@ type sizeOf struct {
 
 // matchShape binds the names of a declared shape to a given one's sizes.
 func matchShape(sizes map[string]sizeOf, want Input, got []int) error {
-	names := strings.Split(want.Shape, ",")
+	names := want.Axes()
 	rest := len(got) - (len(names) - 1)
 	open := slices.Contains(names, "...")
 	if !open && len(got) != len(names) || open && rest < 0 {
@@ -233,6 +258,9 @@ func matchShape(sizes map[string]sizeOf, want Input, got []int) error {
 		if name == "C" && dims[0] == 0 {
 			return fmt.Errorf("%s has shape %v, without any class; axis C must not be empty", want.Name, got)
 		}
+		if fixed, err := strconv.Atoi(name); err == nil && dims[0] != fixed {
+			return fmt.Errorf("%s has shape %v, but needs [%s]", want.Name, got, want.Shape)
+		}
 		known, ok := sizes[name]
 		if !ok {
 			sizes[name] = sizeOf{dims: dims, from: want.Name}
@@ -245,9 +273,9 @@ func matchShape(sizes map[string]sizeOf, want Input, got []int) error {
 	return nil
 }
 
-func expand(shape string, sizes map[string]sizeOf) []int {
-	var full []int
-	for name := range strings.SplitSeq(shape, ",") {
+func expand(in Input, sizes map[string]sizeOf) []int {
+	full := []int{}
+	for _, name := range in.Axes() {
 		full = append(full, sizes[name].dims...)
 	}
 	return full

@@ -179,6 +179,10 @@ func checkGolden(t *testing.T, c goldenCase) *goldenCheck {
 		t.Fatalf("mapping: %v", err)
 	}
 	check.m = m
+	if m.direct != nil {
+		check.direct()
+		return check
+	}
 	terms, err := m.loss.Terms(m.in, m.params)
 	if c.Error != "" {
 		check.raised(terms, err)
@@ -188,7 +192,7 @@ func checkGolden(t *testing.T, c goldenCase) *goldenCheck {
 		t.Fatal(err)
 	}
 	check.terms = terms
-	check.values()
+	check.outputs()
 	check.gradient("grad of "+c.GradOf, c.GradOf, c.Grad)
 	check.gradient("grad_mean", "mean", c.GradMean)
 	check.gradient("grad_none", "none", c.GradNone)
@@ -211,19 +215,70 @@ func (g *goldenCheck) raised(terms losses.Terms, err error) {
 	}
 }
 
-func (g *goldenCheck) values() {
+// outputs compares every output of the reference with whichever loss serves it.
+func (g *goldenCheck) outputs() {
 	for output, want := range g.c.Expected {
-		r, err := losses.ParseReduction(output)
-		if err != nil {
+		if g.m.without[output] != "" {
+			continue
+		}
+		served := false
+		for _, m := range append([]mapped{g.m}, g.m.also...) {
+			if r, ok := m.reductionOf(output); ok {
+				served = true
+				g.value(m, output, r, want.array())
+			}
+		}
+		if !served {
 			g.t.Errorf("the golden test does not know the output %q", output)
+		}
+	}
+}
+
+func (g *goldenCheck) value(m mapped, output string, r losses.Reduction, want losses.Array) {
+	got, err := m.loss.Evaluate(m.in, m.params, r)
+	if err != nil {
+		g.t.Errorf("%s: %v", output, err)
+		return
+	}
+	got = scaled(got, m.scaleOf(output))
+	if m.reshape != nil {
+		got = m.reshape(output, got)
+	}
+	g.compare(output, got, want, m.rounding, r == losses.Mean && g.noMean())
+}
+
+// direct compares what the mapping computed, all of it.
+func (g *goldenCheck) direct() {
+	for output, want := range g.c.Expected {
+		if g.m.without[output] != "" {
 			continue
 		}
-		got, err := g.m.loss.Evaluate(g.m.in, g.m.params, r)
-		if err != nil {
-			g.t.Errorf("%s: %v", output, err)
+		got, ok := g.m.direct.outputs[output]
+		if !ok {
+			g.t.Errorf("the mapping does not give the output %q", output)
 			continue
 		}
-		g.compare(output, scaled(got, g.m.scaleOf(output)), want.array(), g.m.rounding, output == "mean" && g.noMean())
+		g.compare(output, got, want.array(), g.m.rounding, false)
+	}
+	g.directGradient("grad of "+g.c.GradOf, g.m.direct.grad, g.c.Grad)
+	g.directGradient("grad_mean", g.m.direct.gradMean, g.c.GradMean)
+	g.directGradient("grad_none", g.m.direct.gradNone, g.c.GradNone)
+	if g.compared == 0 && g.faults == 0 {
+		g.t.Error("nothing was compared")
+	}
+}
+
+func (g *goldenCheck) directGradient(what string, got losses.Values, want goldenArrays) {
+	for name, array := range want {
+		if array == nil || name == "upstream" {
+			continue
+		}
+		ours, ok := got[name]
+		if !ok {
+			g.t.Errorf("%s: the reference has a gradient by %s, ours has none", what, name)
+			continue
+		}
+		g.compare(what+" by "+name, ours, array.array(), g.m.targetRounding, false)
 	}
 }
 
@@ -243,8 +298,8 @@ func (g *goldenCheck) gradient(what, of string, want goldenArrays) {
 	if len(want) == 0 {
 		return
 	}
-	r, err := losses.ParseReduction(of)
-	if err != nil {
+	r, ok := g.m.reductionOf(of)
+	if !ok {
 		g.t.Errorf("%s: the golden test does not know the output %q", what, of)
 		return
 	}
@@ -272,12 +327,12 @@ func (g *goldenCheck) gradient(what, of string, want goldenArrays) {
 		if name == "target" {
 			rounding = g.m.targetRounding
 		}
-		g.compare(what+" by "+name, scaled(ours, g.m.scaleOf(of)), array.array(), rounding*upstreamSize, of == "mean" && g.noMean())
+		g.compare(what+" by "+name, scaled(ours, g.m.scaleOf(of)), array.array(), rounding*upstreamSize, r == losses.Mean && g.noMean())
 	}
 }
 
-// compare allows 1e-9 of the wanted number, and the reference's own rounding in
-// float64. Where the reference has NaN or infinity ours must be finite, unless the
+// compare allows 1e-9 of the wanted number, or what the mapping says, and the
+// reference's own rounding in float64. Where the reference has NaN or infinity ours must be finite, unless the
 // mathematics has no answer there.
 func (g *goldenCheck) compare(what string, got, want losses.Array, rounding float64, undefined bool) {
 	if !slices.Equal(got.Shape, want.Shape) {
@@ -300,8 +355,12 @@ func (g *goldenCheck) compare(what string, got, want losses.Array, rounding floa
 			g.faults++
 		default:
 			d := math.Abs(got - want)
-			if !(d <= 1e-9*math.Abs(want)+rounding) {
-				g.t.Errorf("%s[%d] = %.17g, want %.17g (off by %.3g, allowed are 1e-9 relative and %.3g)", what, i, got, want, d, rounding)
+			tolerance := g.m.tolerance
+			if tolerance == 0 {
+				tolerance = 1e-9
+			}
+			if !(d <= tolerance*math.Abs(want)+rounding) {
+				g.t.Errorf("%s[%d] = %.17g, want %.17g (off by %.3g, allowed are %g relative and %.3g)", what, i, got, want, d, tolerance, rounding)
 			}
 			g.compared++
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestReductionsAreConsistent(t *testing.T) {
-	for _, v := range variants(t) {
+	for _, v := range reduced(variants(t)) {
 		for seed, s := range friendly {
 			in := draw(t, v, s, usualSizes(), uint64(seed))
 			terms, err := v.loss.Terms(in, v.params)
@@ -101,8 +101,9 @@ func TestFocalWithoutGammaAndAlphaIsCrossEntropy(t *testing.T) {
 }
 
 func TestNothingToLearnFromIsZeroAndItsMeanIsNaN(t *testing.T) {
-	for _, v := range variants(t) {
-		empty := sizes{"N": {0}, "C": {4}, "...": {0}}
+	for _, v := range reduced(variants(t)) {
+		empty := usualSizes()
+		empty["N"], empty["M"], empty["..."] = []int{0}, []int{0}, []int{0}
 		in := draw(t, v, friendly[0], empty, 1)
 		wantNothing(t, v.name+": empty", v, in)
 		if target, ok := in["target"]; ok && v.loss.Inputs[1].Domain == losses.ClassIndex && !v.params.Bool("soft_targets") && !v.params.Bool("per_class") {

@@ -25,10 +25,13 @@ const (
 	Prediction Role = "prediction"
 	Target     Role = "target"
 	Weight     Role = "weight"
+	// Auxiliary is what a loss needs beside them and does not differentiate by: an
+	// IoU, a distance map, a schedule's state.
+	Auxiliary Role = "auxiliary"
 )
 
 // Domain says which numbers an input holds. It is what verification draws its
-// inputs from; only class indices are checked on evaluation.
+// inputs from; only class indices and masks are checked on evaluation.
 type Domain string
 
 // The domains an input can have.
@@ -38,6 +41,11 @@ const (
 	Distribution Domain = "0 to 1, summing to 1 over the classes"
 	ClassIndex   Domain = "class index 0 to C-1, or ignore_index"
 	NonNegative  Domain = "0 or more"
+	// UnitInterval is for predictions and auxiliary numbers; Binary is for labels.
+	UnitInterval    Domain = "0 to 1, both included"
+	LogDistribution Domain = "logarithms of numbers summing to 1 over the classes"
+	Mask            Domain = "0 or 1"
+	Boxes           Domain = "boxes, four numbers on the last axis, as the parameter boxes says"
 )
 
 // Input declares one tensor that a loss reads.
@@ -46,7 +54,8 @@ type Input struct {
 	Role   Role
 	Domain Domain
 	// Shape is the axes, as in "N,C,...": a name stands for the same size in all
-	// inputs, "..." for any number of further axes, the same in all inputs.
+	// inputs, a number for itself, "..." for any number of further axes, the same in
+	// all inputs. A scalar has none: "".
 	Shape string
 	// Broadcast lets the input have any shape that broadcasts to Shape.
 	Broadcast bool
@@ -54,6 +63,14 @@ type Input struct {
 	// When limits the input to some settings of the parameters; nil is always.
 	When func(Params) bool
 	Doc  string
+}
+
+// Axes lists the names of the input's axes.
+func (in Input) Axes() []string {
+	if in.Shape == "" {
+		return nil
+	}
+	return strings.Split(in.Shape, ",")
 }
 
 // Values holds arrays by input name: what a loss reads, or the gradients with
@@ -76,6 +93,16 @@ type Loss struct {
 	Paper   string // where it is from
 	Inputs  []Input
 	Declare []Param
+	// Head marks what is no loss but a map from tensors to a tensor: the link of a
+	// loss for inference (tempered-softmax), or a part worth having by itself
+	// (signed-distance-map). Its terms are its result and are not reduced.
+	Head bool
+	// Coupled says that a sample's terms depend on the other samples of the batch,
+	// so that the data must not be cut into batches.
+	Coupled bool
+	// Figure is the plot of the loss in its documentation; nil where the loss is no
+	// function of one number.
+	Figure *Figure
 
 	// Check refuses parameters that do not go together; nil accepts all.
 	Check func(Params) error
@@ -85,6 +112,10 @@ type Loss struct {
 	// upstream, which has the loss's shape, for every input that it has a
 	// derivative for.
 	Gradient func(in Values, p Params, upstream Array) (Values, error)
+	// Frozen gives the loss around in with the parts that are not differentiated
+	// held at the values they have there: Gradient is the derivative of that. It is
+	// nil for a loss whose Gradient is the derivative of Value.
+	Frozen func(in Values, p Params) func(Values) (Terms, error)
 	// Build emits the loss. Inputs that are not there are absent Values. Floating
 	// point inputs are float32 or float64: half types have been widened.
 	Build func(*ops.Builder, map[string]ops.Value, Params) ops.Terms
@@ -97,10 +128,33 @@ type Loss struct {
 	Accuracy string
 }
 
+// Figure is a plot of a loss against one number.
+type Figure struct {
+	X        string // what that number is
+	From, To float64
+	Curves   []Curve
+}
+
+// Curve is one line of a figure: a loss's sum, or a head's last element.
+type Curve struct {
+	Label    string
+	Settings map[string]any
+	At       func(x float64) Values
+}
+
+// Reductions lists the reductions that the loss has: all of them, and None alone
+// for a head. The first is the default.
+func (l *Loss) Reductions() []Reduction {
+	if l.Head {
+		return []Reduction{None}
+	}
+	return []Reduction{Mean, Sum, None}
+}
+
 // Command is the name on the command line: "SigmoidFocalLoss" is "sigmoid-focal",
-// "MSELoss" is "mse".
+// "MSELoss" is "mse", "GIoULoss" is "giou".
 func (l *Loss) Command() string {
-	name := strings.TrimSuffix(l.Name, "Loss")
+	name := strings.ReplaceAll(strings.TrimSuffix(l.Name, "Loss"), "IoU", "IOU")
 	upper := func(i int) bool { return name[i] >= 'A' && name[i] <= 'Z' }
 	var s strings.Builder
 	for i := range len(name) {

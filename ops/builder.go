@@ -73,6 +73,7 @@ type Builder struct {
 	inputs    []Value
 	taken     map[string]bool
 	constants map[string]Value
+	detached  []Value
 	err       error
 }
 
@@ -122,6 +123,18 @@ func (b *Builder) Label(v Value, name string) Value {
 	if v.v != nil && !v.v.given {
 		v.v.name = name
 	}
+	return v
+}
+
+// Detach marks a value that counts as a constant when the graph is differentiated,
+// under a name that says what it is. The mark is in Fragment.Detached; nothing is
+// emitted.
+func (b *Builder) Detach(v Value, name string) Value {
+	if v.v != nil && v.v.given {
+		v = b.Identity(v)
+	}
+	v = b.Label(v, name)
+	b.detached = append(b.detached, v)
 	return v
 }
 
@@ -292,6 +305,7 @@ func encode(dtype DType, numbers []float64) ([]byte, error) {
 type Fragment struct {
 	Nodes     []*onnxpb.NodeProto
 	ValueInfo []*onnxpb.ValueInfoProto // of every tensor made; shapes as far as known
+	Detached  []string                 // the tensors that Detach marked
 }
 
 // Finish names everything and returns the nodes in topological order, or the
@@ -307,6 +321,11 @@ func (b *Builder) Finish(outputs ...Value) (Fragment, error) {
 			fragment.ValueInfo = append(fragment.ValueInfo, ValueInfo(out.v.name, out.v.dtype, out.v.shape))
 		}
 		fragment.Nodes = append(fragment.Nodes, b.nodeProto(n))
+	}
+	for _, v := range b.detached {
+		if v.v.given {
+			fragment.Detached = append(fragment.Detached, v.v.name)
+		}
 	}
 	return fragment, nil
 }

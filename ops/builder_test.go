@@ -133,6 +133,14 @@ func softmaxOf(numbers ...float64) []float64 {
 	return row
 }
 
+// padded puts one element before and after the numbers 1 to 3.
+func padded(mode ops.PadMode, want ...float32) operatorCase {
+	return unary("Pad", func(b *builder, x value) value {
+		x = b.Assume(x, ops.Shape{ops.Symbolic("n")})
+		return b.Pad(x, mode, []int{1}, []int{1})
+	}, vector(1, 2, 3), vector(want...))
+}
+
 // each rounds f of every number.
 func each(numbers []float64, f func(float64) float64) engine.Tensor {
 	rounded := make([]float32, len(numbers))
@@ -209,6 +217,13 @@ func operatorCases() []operatorCase {
 		{"Concat", 9, []engine.Tensor{sample, table(2, 1, 7, 8)}, func(b *builder, in []value) value { return b.Concat(1, in...) }, table(2, 4, 1, 2, 3, 7, 4, 6, 5, 8)},
 		unary("Slice", func(b *builder, x value) value { return b.Slice(x, 1, 1, 3) }, sample, table(2, 2, 2, 3, 6, 5)),
 		unary("Slice", func(b *builder, x value) value { return b.Slice(x, 1, -1, math.MaxInt64) }, sample, table(2, 1, 3, 5)),
+		unary("Atan", (*builder).Atan, vector(0, 1, -1e9), vector(0, math.Pi/4, -math.Pi/2)),
+		unary("Transpose", func(b *builder, x value) value { return b.Transpose(x, 1, 0) }, sample, table(3, 2, 1, 4, 2, 6, 3, 5)),
+		{"MatMul", 9, []engine.Tensor{sample, table(3, 1, 1, 10, 100)}, func(b *builder, in []value) value { return b.MatMul(in[0], in[1]) }, table(2, 1, 321, 564)},
+		padded(ops.PadZero, 0, 1, 2, 3, 0),
+		padded(ops.PadReflect, 2, 1, 2, 3, 2).from(11),
+		padded(ops.PadEdge, 1, 1, 2, 3, 3).from(11),
+		unary("Detach", func(b *builder, x value) value { return b.Detach(x, "held") }, vector(1, 2), vector(1, 2)),
 		{"Gather", 9, []engine.Tensor{vector(5, 6, 7), whole(2, 0)}, func(b *builder, in []value) value { return b.Gather(in[0], in[1], 0) }, vector(7, 5)},
 		{"GatherElements", 11, []engine.Tensor{sample, engine.Must([]int{2, 1}, []int64{2, 1})}, func(b *builder, in []value) value { return b.GatherElements(in[0], in[1], 1) }, table(2, 1, 3, 6)},
 		unary("Filled", func(b *builder, x value) value { return b.Filled(b.ShapeOf(x), ops.Float32, 0.5, x.Shape()) }, vector(1, 2), vector(0.5, 0.5)),

@@ -36,6 +36,9 @@ func (b *Builder) Tanh(x Value) Value { return b.unary("Tanh", x) }
 // Sign is -1, 0 or 1.
 func (b *Builder) Sign(x Value) Value { return b.unary("Sign", x) }
 
+// Atan is the arc tangent of x.
+func (b *Builder) Atan(x Value) Value { return b.unary("Atan", x) }
+
 // Floor is the largest whole number that is not above x.
 func (b *Builder) Floor(x Value) Value { return b.unary("Floor", x) }
 

@@ -96,6 +96,9 @@ func paragraph(page *bytes.Buffer, indent int, text string) {
 // inputFacts lists what is declared of an input.
 func inputFacts(loss *losses.Loss, in losses.Input) []string {
 	shape := "shape [" + in.Shape + "]"
+	if in.Shape == "" {
+		shape = "a scalar"
+	}
 	if in.Broadcast {
 		shape += " or broadcast to it"
 	}
@@ -179,7 +182,7 @@ type paramJSON struct {
 
 func describeJSON(loss *losses.Loss) lossJSON {
 	described := lossJSON{
-		listedJSON: listedJSON{loss.Command(), loss.Name, loss.Summary},
+		listedJSON: newListed(loss),
 		Formula:    loss.Formula, Meaning: loss.Meaning, Paper: loss.Paper, Accuracy: loss.Accuracy,
 		Inputs: []inputJSON{}, Parameters: []paramJSON{},
 	}

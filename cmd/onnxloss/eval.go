@@ -36,7 +36,7 @@ out.grad.INPUT.npy.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&e.inputs, "input", nil, "array to read, `name=FILE`; repeated for each input")
 	flags.StringArrayVar(&e.set, "set", nil, "set a parameter, `name=value`; may be repeated")
-	flags.StringVar(&e.reduction, "reduction", string(losses.Mean), "`how` the terms become one value: none, mean or sum")
+	flags.StringVar(&e.reduction, "reduction", "", reductionHelp)
 	flags.BoolVar(&e.grad, "grad", false, "compute the gradient too")
 	flags.StringVarP(&e.output, "output", "o", "", "`FILE` to write the loss to, as .npy")
 	jsonFlag(cmd, &e.json)
@@ -61,7 +61,7 @@ func (e *evaluation) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	reduction, err := losses.ParseReduction(e.reduction)
+	reduction, err := reductionOf(loss, e.reduction)
 	if err != nil {
 		return err
 	}

@@ -29,14 +29,26 @@ func newList() *cobra.Command {
 }
 
 func list(cmd *cobra.Command) error {
-	var rows [][]string
+	var rows, heads [][]string
 	for _, loss := range losses.All() {
-		rows = append(rows, []string{loss.Command(), loss.Summary})
+		row := []string{loss.Command(), loss.Summary}
+		if loss.Head {
+			heads = append(heads, row)
+		} else {
+			rows = append(rows, row)
+		}
 	}
-	if err := writeTable(cmd.OutOrStdout(), 0, rows); err != nil {
+	out := cmd.OutOrStdout()
+	if err := writeTable(out, 0, rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), "\nonnxloss describe LOSS tells more of one.")
+	if len(heads) > 0 {
+		fmt.Fprintln(out, "\nHeads and parts, which give a tensor instead of a loss:")
+		if err := writeTable(out, 0, heads); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(out, "\nonnxloss describe LOSS tells more of one.")
 	return err
 }
 
@@ -44,12 +56,17 @@ type listedJSON struct {
 	Name     string `json:"name"`
 	Operator string `json:"operator"`
 	Summary  string `json:"summary"`
+	Head     bool   `json:"head"`
 }
 
 func listJSON(cmd *cobra.Command) error {
 	listed := []listedJSON{}
 	for _, loss := range losses.All() {
-		listed = append(listed, listedJSON{loss.Command(), loss.Name, loss.Summary})
+		listed = append(listed, newListed(loss))
 	}
 	return writeJSON(cmd.OutOrStdout(), listed)
+}
+
+func newListed(loss *losses.Loss) listedJSON {
+	return listedJSON{loss.Command(), loss.Name, loss.Summary, loss.Head}
 }

@@ -28,7 +28,7 @@ func (f *writeFlags) register(cmd *cobra.Command, dtypeDefault string) {
 	flags.StringVar(&f.form, "form", string(export.Graph), "how it is `written`: graph (standard operators) or function (one node, its body in the file)")
 	flags.StringVar(&f.dtype, "dtype", "", "element `type` of the loss: "+names(ops.FloatTypes())+" (default "+dtypeDefault+")")
 	flags.StringVar(&f.index, "index-type", "int64", "element `type` of class-index targets: int64 or int32")
-	flags.StringVar(&f.reduction, "reduction", string(losses.Mean), "`how` the terms become one value: none, mean or sum")
+	flags.StringVar(&f.reduction, "reduction", "", reductionHelp)
 	flags.StringArrayVar(&f.set, "set", nil, "set a parameter, `name=value`; may be repeated")
 	flags.StringSliceVar(&f.with, "with", nil, "optional `inputs` to have, such as weight; separated by commas")
 	flags.StringArrayVar(&f.shapes, "shape", nil, "shape of an input, `input=N,C,8,8`, or N,C,8,8 for the prediction; names are sizes that vary, ... leaves the rank open; may be repeated")
@@ -36,6 +36,16 @@ func (f *writeFlags) register(cmd *cobra.Command, dtypeDefault string) {
 	complete(cmd, "dtype", names(ops.FloatTypes()))
 	complete(cmd, "index-type", "int64, int32")
 	complete(cmd, "reduction", names(losses.Reductions()))
+}
+
+const reductionHelp = "`how` the terms become one value: none, mean or sum (default mean; none for a head)"
+
+// reductionOf reads the flag; nothing is the loss's default.
+func reductionOf(loss *losses.Loss, flag string) (losses.Reduction, error) {
+	if flag == "" {
+		return loss.Reductions()[0], nil
+	}
+	return losses.ParseReduction(flag)
 }
 
 // names lists values as "a, b, c".
@@ -69,7 +79,7 @@ func (f *writeFlags) options(cmd *cobra.Command, loss *losses.Loss) (losses.Para
 	if o.IndexType, err = ops.ParseDType(f.index); err != nil {
 		return nil, o, err
 	}
-	if o.Reduction, err = losses.ParseReduction(f.reduction); err != nil {
+	if o.Reduction, err = reductionOf(loss, f.reduction); err != nil {
 		return nil, o, err
 	}
 	o.Shapes, err = f.parseShapes(loss)

@@ -19,15 +19,16 @@ const (
 	large
 )
 
-// sizes gives the axes' sizes: of the batch, the classes, and the axes of "...".
+// sizes gives the axes' sizes: those with a name, the axes of "...", and any other.
 var sizes = map[size]struct {
-	batch, classes int
-	further        []int // beside a batch axis
-	only           []int // without one
+	named   map[string]int
+	further []int // beside a batch axis
+	only    []int // without one
+	other   int
 }{
-	small:  {3, 5, []int{2, 3, 2, 1}, []int{9, 4, 3, 2}},
-	single: {2, 1, []int{1, 3, 1, 2}, []int{1, 3, 1, 2}},
-	large:  {24, 7, []int{4, 3, 1, 2}, []int{64, 4, 3, 2}},
+	small:  {map[string]int{"N": 3, "C": 5, "H": 5, "W": 4}, []int{2, 3, 2, 1}, []int{9, 4, 3, 2}, 3},
+	single: {map[string]int{"N": 2, "C": 1, "H": 3, "W": 3}, []int{1, 3, 1, 2}, []int{1, 3, 1, 2}, 3},
+	large:  {map[string]int{"N": 24, "C": 7, "H": 6, "W": 9}, []int{4, 3, 1, 2}, []int{64, 4, 3, 2}, 3},
 }
 
 // ranksOf lists how many axes "..." stands for when a loss is verified, first the
@@ -35,7 +36,7 @@ var sizes = map[size]struct {
 func ranksOf(loss *losses.Loss) []int {
 	open, named := false, false
 	for _, in := range loss.Inputs {
-		for name := range strings.SplitSeq(in.Shape, ",") {
+		for _, name := range in.Axes() {
 			open = open || name == "..."
 			named = named || name != "..." && !in.Broadcast && in.Role == losses.Prediction
 		}
@@ -50,9 +51,9 @@ func ranksOf(loss *losses.Loss) []int {
 }
 
 // axesOf writes a declared shape with "..." spelt out as d1, d2 and so on.
-func axesOf(declared string, rest int) []string {
+func axesOf(in losses.Input, rest int) []string {
 	axes := []string{}
-	for name := range strings.SplitSeq(declared, ",") {
+	for _, name := range in.Axes() {
 		if name != "..." {
 			axes = append(axes, name)
 			continue
@@ -67,7 +68,7 @@ func axesOf(declared string, rest int) []string {
 // inputAxes is the axes that an input is given. One that broadcasts has, in turn,
 // all axes, only the second, only the last, or none; "1" stands for an axis of one.
 func inputAxes(in losses.Input, rest, nth int) []string {
-	axes := axesOf(in.Shape, rest)
+	axes := axesOf(in, rest)
 	if !in.Broadcast || len(axes) == 0 {
 		return axes
 	}
@@ -100,29 +101,33 @@ func symbolicShape(axes []string) ops.Shape {
 // dimensions gives the axes their sizes.
 func dimensions(axes []string, s size, batched bool) []int {
 	chosen := sizes[s]
+	further := chosen.only
+	if batched {
+		further = chosen.further
+	}
 	dims := make([]int, len(axes))
 	for i, axis := range axes {
 		n, err := strconv.Atoi(axis)
+		named, ok := chosen.named[axis]
+		nth := furtherAxis(axis)
 		switch {
 		case err == nil:
 			dims[i] = n
-		case axis == "N":
-			dims[i] = chosen.batch
-		case axis == "C":
-			dims[i] = chosen.classes
-		case batched:
-			dims[i] = chosen.further[furtherAxis(axis)]
+		case ok:
+			dims[i] = named
+		case nth >= 0:
+			dims[i] = further[nth]
 		default:
-			dims[i] = chosen.only[furtherAxis(axis)]
+			dims[i] = chosen.other
 		}
 	}
 	return dims
 }
 
-// furtherAxis numbers the axes d1 to d4 from 0; any other name is like the second.
+// furtherAxis numbers the axes d1 to d4 from 0; any other name is -1.
 func furtherAxis(axis string) int {
 	if n, err := strconv.Atoi(strings.TrimPrefix(axis, "d")); err == nil && n >= 1 && n <= 4 {
 		return n - 1
 	}
-	return 1
+	return -1
 }

@@ -99,6 +99,7 @@ type drawer struct {
 	dtype   ops.DType
 	ignored int64 // the label that is ignored
 	ignores bool
+	centred bool // boxes are given by their centre
 }
 
 // newDrawer seeds the numbers with what they are for.
@@ -107,6 +108,7 @@ func newDrawer(seed uint64, what string, r recipe, dtype ops.DType, p losses.Par
 	fmt.Fprint(h, what, "/", r.name)
 	d := &drawer{Rand: rand.New(rand.NewPCG(seed, h.Sum64())), recipe: r, dtype: dtype}
 	d.ignored, d.ignores = p["ignore_index"].(int64)
+	d.centred = p.String("boxes") == "cxcywh"
 	return d
 }
 
@@ -166,8 +168,13 @@ func (d *drawer) fill(f field, values losses.Values, fields []field, classes int
 	for i := range numbers {
 		numbers[i] = d.number(f, classes)
 	}
-	if f.Domain == losses.Distribution {
+	switch f.Domain {
+	case losses.Distribution:
 		d.distribute(numbers, f)
+	case losses.LogDistribution:
+		d.logDistribute(numbers, f)
+	case losses.Boxes:
+		d.boxes(numbers)
 	}
 	return numbers
 }
@@ -181,7 +188,9 @@ func (d *drawer) number(f field, classes int) float64 {
 		return d.class(classes)
 	case f.Domain == losses.Binary && f.Role == losses.Target:
 		return d.label()
-	case f.Domain == losses.Binary:
+	case f.Domain == losses.Mask:
+		return math.Round(d.label())
+	case f.Domain == losses.Binary, f.Domain == losses.UnitInterval:
 		return 1 / (1 + math.Exp(-d.real()))
 	case f.Domain == losses.NonNegative:
 		return math.Abs(d.real())
@@ -247,6 +256,40 @@ func (d *drawer) distribute(numbers []float64, f field) {
 	}
 }
 
+// logDistribute turns numbers into logarithms of distributions over axis 1.
+func (d *drawer) logDistribute(numbers []float64, f field) {
+	outer, classes, inner := around(f.shape)
+	for o := range outer {
+		for i := range inner {
+			highest, total := math.Inf(-1), 0.0
+			at := func(k int) *float64 { return &numbers[(o*classes+k)*inner+i] }
+			for k := range classes {
+				highest = max(highest, *at(k))
+			}
+			for k := range classes {
+				total += math.Exp(*at(k) - highest)
+			}
+			for k := range classes {
+				*at(k) -= highest + math.Log(total)
+			}
+		}
+	}
+}
+
+// boxes turns numbers into boxes around 8, a few of them without an area; the last
+// axis has 4 numbers.
+func (d *drawer) boxes(numbers []float64) {
+	for at := 0; at+4 <= len(numbers); at += 4 {
+		x, y := 8+math.Abs(numbers[at]), 8+math.Abs(numbers[at+1])
+		w, h := math.Abs(numbers[at+2]), math.Abs(numbers[at+3])
+		if d.centred {
+			copy(numbers[at:], []float64{x + w/2, y + h/2, w, h})
+		} else {
+			copy(numbers[at:], []float64{x, y, x + w, y + h})
+		}
+	}
+}
+
 // around splits [N, C, d1, ...] at the class axis.
 func around(shape []int) (outer, classes, inner int) {
 	if len(shape) < 2 {
@@ -299,6 +342,8 @@ func (d *drawer) align(numbers []float64, prediction, target field, labels losse
 		}
 	case len(labels.Data) != len(numbers):
 		return false
+	case target.Domain == losses.Boxes && prediction.Domain == losses.Boxes:
+		copy(numbers, labels.Data)
 	case target.Domain == losses.Real:
 		for i, y := range labels.Data {
 			numbers[i] = math.Copysign(1, sure) * y

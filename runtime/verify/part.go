@@ -3,7 +3,7 @@ package verify
 import (
 	"fmt"
 	"slices"
-	"strings"
+	"strconv"
 
 	"google.golang.org/protobuf/proto"
 
@@ -101,6 +101,7 @@ const (
 	batchSize   = 4
 	classesSize = 5
 	restSize    = 3
+	imageSize   = 9
 	ownSize     = 32
 )
 
@@ -161,11 +162,11 @@ func (s *solver) learn(in losses.Input, shape ops.Shape) {
 	if !shape.Known() || in.Broadcast {
 		return
 	}
-	names := strings.Split(in.Shape, ",")
+	names := in.Axes()
 	if slices.Contains(names, "...") {
 		s.rest = len(shape) - (len(names) - 1)
 	}
-	for i, name := range axesOf(in.Shape, max(s.rest, 0)) {
+	for i, name := range axesOf(in, max(s.rest, 0)) {
 		if i >= len(shape) {
 			return // the loss refuses this shape, and says why
 		}
@@ -188,11 +189,16 @@ func (s *solver) axis(name string) int {
 	if n, ok := s.axes[name]; ok {
 		return n
 	}
+	if n, err := strconv.Atoi(name); err == nil {
+		return n
+	}
 	switch name {
 	case "N":
 		return batchSize
 	case "C":
 		return classesSize
+	case "H", "W":
+		return imageSize
 	}
 	return restSize
 }
@@ -205,7 +211,7 @@ func (s *solver) shapeOf(in losses.Input, shape ops.Shape) []int {
 			s.rest = 2
 		}
 	}
-	axes := axesOf(in.Shape, s.rest)
+	axes := axesOf(in, s.rest)
 	dims := []int{}
 	if !shape.Known() {
 		for _, name := range axes {

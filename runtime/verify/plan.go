@@ -105,7 +105,7 @@ func (m matrix) variantJobs(loss *losses.Loss, v variant, defaults bool) []job {
 				turn := func(opset, form, reduction int) bool {
 					return defaults || !m.thinned || opset%len(ranks) == nthRank && (opset+form)%len(losses.Reductions()) == reduction
 				}
-				j.cells = m.cells(dtype, base, turn)
+				j.cells = m.cells(loss, dtype, base, turn)
 				if len(j.cells) > 0 {
 					jobs = append(jobs, j)
 				}
@@ -115,9 +115,16 @@ func (m matrix) variantJobs(loss *losses.Loss, v variant, defaults bool) []job {
 	return jobs
 }
 
+// reductions lists those asked for that the loss has.
+func (m matrix) reductions(loss *losses.Loss) []losses.Reduction {
+	return slices.DeleteFunc(slices.Clone(m.Reductions), func(r losses.Reduction) bool {
+		return !slices.Contains(loss.Reductions(), r)
+	})
+}
+
 // cells lists the models of a job: all of them for the base, else those whose turn
 // it is, by their places among the turning points, forms and reductions.
-func (m matrix) cells(dtype ops.DType, base bool, turn func(opset, form, reduction int) bool) []cell {
+func (m matrix) cells(loss *losses.Loss, dtype ops.DType, base bool, turn func(opset, form, reduction int) bool) []cell {
 	var cells []cell
 	for _, opset := range m.Opsets {
 		place := slices.Index(m.turning, opset)
@@ -125,8 +132,8 @@ func (m matrix) cells(dtype ops.DType, base bool, turn func(opset, form, reducti
 			continue
 		}
 		for _, form := range m.Forms {
-			for _, reduction := range m.Reductions {
-				if base || turn(place, slices.Index(export.Forms(), form), slices.Index(losses.Reductions(), reduction)) {
+			for _, reduction := range m.reductions(loss) {
+				if base || loss.Head || turn(place, slices.Index(export.Forms(), form), slices.Index(losses.Reductions(), reduction)) {
 					cells = append(cells, cell{opset, form, reduction})
 				}
 			}
@@ -188,5 +195,5 @@ func (j job) fields(s size) (fields []field, classes int) {
 		}
 		fields = append(fields, f)
 	}
-	return fields, sizes[s].classes
+	return fields, sizes[s].named["C"]
 }

@@ -225,7 +225,7 @@ func (j job) samples(o Options) ([]sample, error) {
 		}
 		fields, classes := j.fields(r.size)
 		d := newDrawer(o.Seed, what, r, j.dtype, j.params)
-		s, err := newSample(d, j.loss, j.params, fields, classes, o.Reductions)
+		s, err := newSample(d, j.loss, j.params, fields, classes, newMatrix(o).reductions(j.loss))
 		if err != nil {
 			return nil, fmt.Errorf("verify: inputs %q: %w", r.name, err)
 		}

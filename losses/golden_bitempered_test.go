@@ -1,0 +1,7 @@
+package losses_test
+
+var bitemperedMappings = map[string]mapping{}
+
+var bitemperedExclusions = []goldenExclusion{}
+
+var bitemperedElsewhere = []goldenExclusion{}

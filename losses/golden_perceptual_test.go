@@ -1,0 +1,7 @@
+package losses_test
+
+var perceptualMappings = map[string]mapping{}
+
+var perceptualExclusions = []goldenExclusion{}
+
+var perceptualElsewhere = []goldenExclusion{}
