@@ -60,17 +60,21 @@ nocgo: ## everything builds without cgo, and its engine's tests pass
 .PHONY: generate
 generate: ## writes generated files anew
 	cd internal/tools && $(GO) run ./protogen
+	cd internal/docgen && $(GO) run .
 
 .PHONY: drift
 drift: ## fails where a generated file is not what generate writes
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	(cd internal/tools && $(GO) run ./protogen -out "$$dir") && \
-	diff -q "$$dir/onnx.pb.go" internal/onnxpb/onnx.pb.go || { echo "generated files have drifted (run: make generate)"; exit 1; }
+	(cd internal/docgen && $(GO) run . -out "$$dir/docs") && \
+	{ diff -q "$$dir/onnx.pb.go" internal/onnxpb/onnx.pb.go && diff -q "$$dir/docs/losses.md" docs/losses.md && \
+	  diff -rq "$$dir/docs/plots" docs/plots; } || { echo "generated files have drifted (run: make generate)"; exit 1; }
 
 .PHONY: tidy
 tidy: ## fails where go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
 	cd internal/tools && $(GO) mod tidy -diff
+	cd internal/docgen && $(GO) mod tidy -diff
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME

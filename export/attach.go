@@ -35,65 +35,93 @@ func Attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o Atta
 }
 
 func attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o AttachOptions) (*onnxpb.ModelProto, error) {
-	if model.GetGraph() == nil {
-		return nil, fmt.Errorf("the model has no graph")
+	host, err := newHost(model)
+	if err != nil {
+		return nil, err
 	}
-	if known, err := Describe(model); err == nil {
-		return nil, fmt.Errorf("the model already carries %s; start from the model without it", known.Loss.Command())
+	description, err := host.attach(loss, p, o)
+	if err != nil {
+		return nil, err
 	}
-	if o.Opset != 0 {
-		return nil, fmt.Errorf("the opset is the model's own and cannot be set to %d", o.Opset)
-	}
-	host := newHost(proto.Clone(model).(*onnxpb.ModelProto))
+	return host.model, description.stamp(host.model)
+}
+
+// attach puts one loss onto the host and says what it did. It leaves the metadata
+// alone.
+func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Description, error) {
 	inputs, err := chosenInputs(loss, p, append(slices.Clone(o.With), boundNames(o.Bind)...))
 	if err != nil {
-		return nil, err
+		return Description{}, err
 	}
-	operands, err := host.bind(inputs, o.Bind)
+	operands, err := h.bind(inputs, o.Bind)
 	if err != nil {
-		return nil, err
+		return Description{}, err
 	}
-	if o.DType == ops.Undefined {
-		o.DType = operands[0].dtype
-		if o.DType.IsHalf() {
-			o.DType = ops.Float32
-		}
+	if o.Options, err = h.options(loss, o.Options, operands[0].dtype); err != nil {
+		return Description{}, err
 	}
-	if o.Opset = opsetOf(model.OpsetImport, ""); o.Opset < ops.MinOpset {
-		return nil, fmt.Errorf("the model is of opset %d; losses need opset %d or newer", o.Opset, ops.MinOpset)
-	}
-	// Models older than exported losses may be served by a loss that needs nothing
-	// newer; the builder says so where it does.
-	opset := o.Opset
-	o.Opset = max(opset, MinOpset)
-	if o.Options, err = o.withDefaults(loss); err != nil {
-		return nil, err
-	}
-	o.Opset = opset
-
 	l := lowering{loss: loss, params: p, options: o.Options}
-	if l.inputs, err = host.complete(inputs, operands, o.Options); err != nil {
-		return nil, err
+	if l.inputs, err = h.complete(inputs, operands, o.Options); err != nil {
+		return Description{}, err
 	}
-	output, err := host.outputName(o.Output)
+	output, err := h.outputName(o.Output)
 	if err != nil {
-		return nil, err
+		return Description{}, err
 	}
-	emitted, err := l.emit(output, host.taken)
+	emitted, err := l.emit(output, h.taken)
 	if err != nil {
-		return nil, err
+		return Description{}, err
 	}
-	if err := emitted.addTo(host.model, output); err != nil {
-		return nil, err
+	if err := h.add(emitted, output); err != nil {
+		return Description{}, err
 	}
 	description := Description{
 		Loss: loss, Params: p, Form: o.Form, Opset: o.Opset, DType: o.DType, Reduction: o.Reduction,
-		Inputs: map[string]string{}, Output: output, Attached: true, Detached: emitted.detached,
+		Inputs: map[string]string{}, Output: output, Attached: true, Detached: emitted.detached, Weight: 1,
 	}
 	for _, in := range l.inputs {
 		description.Inputs[in.Name] = in.tensor
 	}
-	return host.model, description.stamp(host.model)
+	return description, nil
+}
+
+// options fills in what follows from the model: the opset, and the element type of
+// the prediction.
+func (h *host) options(loss *losses.Loss, o Options, prediction ops.DType) (Options, error) {
+	if o.Opset != 0 {
+		return o, fmt.Errorf("the opset is the model's own and cannot be set to %d", o.Opset)
+	}
+	opset := opsetOf(h.model.OpsetImport, "")
+	if opset < ops.MinOpset {
+		return o, fmt.Errorf("the model is of opset %d; losses need opset %d or newer", opset, ops.MinOpset)
+	}
+	if o.DType == ops.Undefined {
+		o.DType = prediction
+		if o.DType.IsHalf() {
+			o.DType = ops.Float32
+		}
+	}
+	// Models older than exported losses may be served by a loss that needs nothing
+	// newer; the builder says so where it does.
+	o.Opset = max(opset, MinOpset)
+	o, err := o.withDefaults(loss)
+	o.Opset = opset
+	return o, err
+}
+
+// add puts a piece into the model and takes the names in it.
+func (h *host) add(p piece, output string) error {
+	if err := p.addTo(h.model, output); err != nil {
+		return err
+	}
+	for _, n := range p.nodes {
+		h.taken[n.GetName()] = true
+	}
+	for _, info := range p.valueInfo {
+		h.taken[info.GetName()] = true
+		h.typeOf[info.GetName()] = info
+	}
+	return nil
 }
 
 func boundNames(bind map[string]string) []string {
@@ -110,17 +138,30 @@ type host struct {
 	model  *onnxpb.ModelProto
 	taken  map[string]bool                   // every tensor and node name
 	typeOf map[string]*onnxpb.ValueInfoProto // of the tensors that the file gives types for
+	// outputs are the model's own.
+	outputs []*onnxpb.ValueInfoProto
 }
 
-func newHost(model *onnxpb.ModelProto) *host {
-	h := &host{model: model, taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{}}
+// newHost copies a model that has no loss yet.
+func newHost(model *onnxpb.ModelProto) (*host, error) {
+	if model.GetGraph() == nil {
+		return nil, fmt.Errorf("the model has no graph")
+	}
+	if known, err := DescribeAll(model); err == nil {
+		return nil, fmt.Errorf("the model already carries %s; start from the model without it", known.Terms[0].Loss.Command())
+	}
+	model = proto.Clone(model).(*onnxpb.ModelProto)
+	h := &host{
+		model: model, taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{},
+		outputs: slices.Clone(model.Graph.Output),
+	}
 	h.takeNames(model.Graph)
 	for _, infos := range [][]*onnxpb.ValueInfoProto{model.Graph.ValueInfo, model.Graph.Input, model.Graph.Output} {
 		for _, info := range infos {
 			h.typeOf[info.GetName()] = info
 		}
 	}
-	return h
+	return h, nil
 }
 
 // takeNames collects the names of a graph and of the graphs inside its nodes.
@@ -180,7 +221,7 @@ func (h *host) bind(inputs []losses.Input, bind map[string]string) ([]operand, e
 // floating-point output.
 func (h *host) findPrediction(in losses.Input) (string, error) {
 	var candidates []string
-	for _, out := range h.model.Graph.Output {
+	for _, out := range h.outputs {
 		if !ops.DType(out.GetType().GetTensorType().GetElemType()).IsFloat() {
 			continue
 		}
@@ -205,7 +246,7 @@ func (h *host) operand(in losses.Input, tensor string) (operand, error) {
 		return operand{}, fmt.Errorf("%s cannot be bound to %q: the file does not say its type and shape; run ONNX shape inference on the model first, or bind an output", in.Name, tensor)
 	}
 	if !ok {
-		return operand{}, fmt.Errorf("%s cannot be bound to %q: the model has no such tensor; its outputs are %s", in.Name, tensor, infoNames(h.model.Graph.Output))
+		return operand{}, fmt.Errorf("%s cannot be bound to %q: the model has no such tensor; its outputs are %s", in.Name, tensor, infoNames(h.outputs))
 	}
 	t := info.GetType().GetTensorType()
 	if t == nil {
@@ -257,6 +298,7 @@ func (h *host) complete(inputs []losses.Input, bound []operand, o Options) ([]op
 		info := ops.ValueInfo(made.tensor, made.dtype, made.shape)
 		info.DocString = proto.String(in.Doc)
 		h.model.Graph.Input = append(h.model.Graph.Input, info)
+		h.typeOf[made.tensor] = info
 		operands = append(operands, made)
 	}
 	return operands, nil
@@ -276,12 +318,16 @@ func (h *host) free(name string) string {
 // builder does that.
 func (h *host) outputName(asked string) (string, error) {
 	if asked == "" {
-		name := h.free("loss")
-		delete(h.taken, name)
-		return name, nil
+		return h.freeOutput("loss"), nil
 	}
 	if h.taken[asked] {
 		return "", fmt.Errorf("the name %q of the loss's output is taken in the model; ask for another", asked)
 	}
 	return asked, nil
+}
+
+func (h *host) freeOutput(name string) string {
+	name = h.free(name)
+	delete(h.taken, name)
+	return name
 }

@@ -45,21 +45,19 @@ type checker struct {
 	model     *onnxpb.ModelProto
 	opsets    map[string]int
 	functions map[functionKey]*onnxpb.FunctionProto
-	// described says that the metadata tell of a loss, loss what they tell, and
-	// made which nodes of the main graph it consists of.
-	described bool
-	loss      Description
-	made      map[*onnxpb.NodeProto]bool
-	inferred  int
+	// losses is what the metadata tell of, and made which nodes of the main graph
+	// that consists of.
+	losses   []Description
+	made     map[*onnxpb.NodeProto]bool
+	inferred int
 }
 
 func check(m *onnxpb.ModelProto) error {
-	c := &checker{model: m}
-	var err error
-	if c.loss, err = Describe(m); err != nil && !errors.Is(err, ErrNoLoss) {
+	composition, err := DescribeAll(m)
+	if err != nil && !errors.Is(err, ErrNoLoss) {
 		return err
 	}
-	c.described = err == nil
+	c := &checker{model: m, losses: composition.Terms}
 	for _, step := range []func() error{c.fields, c.imports, c.indexFunctions, c.version, c.names, c.calls, c.metadata, c.types} {
 		if err := step(); err != nil {
 			return err
@@ -69,7 +67,7 @@ func check(m *onnxpb.ModelProto) error {
 }
 
 // alone says that onnxloss wrote the whole file.
-func (c *checker) alone() bool { return c.described && !c.loss.Attached }
+func (c *checker) alone() bool { return len(c.losses) > 0 && !c.losses[0].Attached }
 
 // fields looks for what every file must have, and in files of our own for what
 // none may have.
@@ -200,31 +198,40 @@ func (c *checker) version() error {
 // that the loss consists of.
 func (c *checker) metadata() error {
 	c.made = map[*onnxpb.NodeProto]bool{}
-	if !c.described {
+	if len(c.losses) == 0 {
 		return nil
 	}
-	if opset := c.opsets[""]; opset != c.loss.Opset {
-		return fmt.Errorf("the metadata say opset %d, but opset %d is imported", c.loss.Opset, opset)
-	}
-	graph := c.model.GetGraph()
 	maker := map[string]*onnxpb.NodeProto{}
-	for _, n := range graph.GetNode() {
+	for _, n := range c.model.GetGraph().GetNode() {
 		for _, name := range n.GetOutput() {
 			maker[name] = n
 		}
 		c.made[n] = c.alone()
 	}
-	if maker[c.loss.Output] == nil {
-		return fmt.Errorf("the metadata call %q the loss's tensor, but no node makes it", c.loss.Output)
+	for _, d := range c.losses {
+		if err := c.bound(d, maker); err != nil {
+			return err
+		}
+		c.collect(d, maker)
+	}
+	return c.uniqueNodeNames()
+}
+
+// bound proves that the tensors that the metadata speak of are there.
+func (c *checker) bound(d Description, maker map[string]*onnxpb.NodeProto) error {
+	if opset := c.opsets[""]; opset != d.Opset {
+		return fmt.Errorf("the metadata say opset %d, but opset %d is imported", d.Opset, opset)
+	}
+	if maker[d.Output] == nil {
+		return fmt.Errorf("the metadata call %q the loss's tensor, but no node makes it", d.Output)
 	}
 	given := c.sources()
-	for input, tensor := range c.loss.Inputs {
+	for input, tensor := range d.Inputs {
 		if maker[tensor] == nil && !given[tensor] {
 			return fmt.Errorf("the metadata bind the loss's input %q to tensor %q, which the graph does not have", input, tensor)
 		}
 	}
-	c.collect(maker)
-	return c.uniqueNodeNames()
+	return nil
 }
 
 // sources lists the tensors that the main graph starts from.
@@ -243,12 +250,12 @@ func (c *checker) sources() map[string]bool {
 }
 
 // collect walks from the loss's tensor up to the tensors that it is bound to.
-func (c *checker) collect(maker map[string]*onnxpb.NodeProto) {
+func (c *checker) collect(d Description, maker map[string]*onnxpb.NodeProto) {
 	done := map[string]bool{}
-	for _, tensor := range c.loss.Inputs {
+	for _, tensor := range d.Inputs {
 		done[tensor] = true
 	}
-	todo := []string{c.loss.Output}
+	todo := []string{d.Output}
 	for len(todo) > 0 {
 		name := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]

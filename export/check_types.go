@@ -63,13 +63,12 @@ func (c *checker) types() error {
 	return c.lossType(b)
 }
 
-// lossType holds the loss's tensor against the metadata.
+// lossType holds the losses' tensors against the metadata.
 func (c *checker) lossType(b *body) error {
-	if !c.described {
-		return nil
-	}
-	if got := b.facts[c.loss.Output].dtype; got != c.loss.DType {
-		return fmt.Errorf("the metadata say that the loss is %s, but tensor %q is %s", c.loss.DType, c.loss.Output, got)
+	for _, d := range c.losses {
+		if got := b.facts[d.Output].dtype; got != d.DType {
+			return fmt.Errorf("the metadata say that the loss is %s, but tensor %q is %s", d.DType, d.Output, got)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
@@ -33,34 +34,49 @@ type Description struct {
 	Detached []string
 	// Attached says that the loss sits on another model.
 	Attached bool
+	// Weight is the loss's factor in the total of a file with several; else 1.
+	Weight float64
 }
 
-// description is a Description as JSON in metadata_props.
+// Composition is several losses in one file and their weighted sum.
+type Composition struct {
+	Terms []Description // each with its Weight
+	Total string        // the tensor that is their weighted sum
+}
+
+// The keys of metadata_props, without the prefix. A file with several losses has
+// those of each in a list, as JSON, under keyTerms.
 const (
-	keyLoss     = "onnxloss.loss"
-	keyParams   = "onnxloss.params"
-	keyVersion  = "onnxloss.version"
-	keyForm     = "onnxloss.form"
-	keyOpset    = "onnxloss.opset"
-	keyDType    = "onnxloss.dtype"
-	keyReduce   = "onnxloss.reduction"
-	keyInputs   = "onnxloss.inputs"
-	keyOutput   = "onnxloss.output"
-	keyAttached = "onnxloss.attached"
-	keyDetached = "onnxloss.detached" // only where there are any
+	keyPrefix   = "onnxloss."
+	keyLoss     = "loss"
+	keyParams   = "params"
+	keyVersion  = "version"
+	keyForm     = "form"
+	keyOpset    = "opset"
+	keyDType    = "dtype"
+	keyReduce   = "reduction"
+	keyInputs   = "inputs"
+	keyOutput   = "output"
+	keyAttached = "attached"
+	keyDetached = "detached" // only where there are any
+	keyWeight   = "weight"   // only among several
+	keyTerms    = "terms"
+	keyTotal    = "total"
 )
 
-// stamp writes the description into the model's metadata.
-func (d Description) stamp(model *onnxpb.ModelProto) error {
+// entry is a key of the metadata with its value.
+type entry struct{ key, value string }
+
+func (d Description) entries() ([]entry, error) {
 	params, err := json.Marshal(d.Params)
 	if err != nil {
-		return fmt.Errorf("export: encode the parameters: %w", err)
+		return nil, fmt.Errorf("export: encode the parameters: %w", err)
 	}
 	inputs, err := json.Marshal(d.Inputs)
 	if err != nil {
-		return fmt.Errorf("export: encode the input names: %w", err)
+		return nil, fmt.Errorf("export: encode the input names: %w", err)
 	}
-	entries := [][2]string{
+	entries := []entry{
 		{keyLoss, d.Loss.Name},
 		{keyParams, string(params)},
 		{keyVersion, Version},
@@ -75,33 +91,116 @@ func (d Description) stamp(model *onnxpb.ModelProto) error {
 	if len(d.Detached) > 0 {
 		detached, err := json.Marshal(d.Detached)
 		if err != nil {
-			return fmt.Errorf("export: encode the detached tensors' names: %w", err)
+			return nil, fmt.Errorf("export: encode the detached tensors' names: %w", err)
 		}
-		entries = append(entries, [2]string{keyDetached, string(detached)})
+		entries = append(entries, entry{keyDetached, string(detached)})
 	}
-	for _, entry := range entries {
-		model.MetadataProps = append(model.MetadataProps, &onnxpb.StringStringEntryProto{
-			Key: proto.String(entry[0]), Value: proto.String(entry[1]),
-		})
+	return entries, nil
+}
+
+// stamp writes the description into the model's metadata.
+func (d Description) stamp(model *onnxpb.ModelProto) error {
+	entries, err := d.entries()
+	if err != nil {
+		return err
 	}
+	stampEntries(model, entries)
 	return nil
 }
 
-// Describe reads what a model's metadata say of the loss in it. It returns
+func stampEntries(model *onnxpb.ModelProto, entries []entry) {
+	for _, e := range entries {
+		model.MetadataProps = append(model.MetadataProps, &onnxpb.StringStringEntryProto{
+			Key: proto.String(keyPrefix + e.key), Value: proto.String(e.value),
+		})
+	}
+}
+
+// stamp writes all the descriptions into the model's metadata.
+func (c Composition) stamp(model *onnxpb.ModelProto) error {
+	var terms []map[string]string
+	for _, d := range c.Terms {
+		entries, err := d.entries()
+		if err != nil {
+			return err
+		}
+		term := map[string]string{keyWeight: strconv.FormatFloat(d.Weight, 'g', -1, 64)}
+		for _, e := range entries {
+			term[e.key] = e.value
+		}
+		terms = append(terms, term)
+	}
+	encoded, err := json.Marshal(terms)
+	if err != nil {
+		return fmt.Errorf("export: encode the losses' metadata: %w", err)
+	}
+	stampEntries(model, []entry{{keyVersion, Version}, {keyTerms, string(encoded)}, {keyTotal, c.Total}})
+	return nil
+}
+
+// metadata reads what onnxloss wrote into a model's metadata.
+func metadata(model *onnxpb.ModelProto) map[string]string {
+	meta := map[string]string{}
+	for _, e := range model.GetMetadataProps() {
+		if key, ok := strings.CutPrefix(e.GetKey(), keyPrefix); ok {
+			meta[key] = e.GetValue()
+		}
+	}
+	return meta
+}
+
+// Describe reads what a model's metadata say of the one loss in it. It returns
 // ErrNoLoss, wrapped, where there is none.
 func Describe(model *onnxpb.ModelProto) (Description, error) {
-	meta := map[string]string{}
-	for _, entry := range model.GetMetadataProps() {
-		meta[entry.GetKey()] = entry.GetValue()
-	}
-	if meta[keyLoss] == "" {
-		return Description{}, fmt.Errorf("export: the model has %w; make it with export or attach", ErrNoLoss)
-	}
-	d, err := describe(meta)
+	c, err := DescribeAll(model)
 	if err != nil {
-		return Description{}, fmt.Errorf("export: metadata: %w", err)
+		return Description{}, err
 	}
-	return d, nil
+	if c.Total != "" {
+		return Description{}, fmt.Errorf("export: the model has %d losses and their total %q, not one", len(c.Terms), c.Total)
+	}
+	return c.Terms[0], nil
+}
+
+// DescribeAll reads what a model's metadata say of the losses in it. The Total is
+// empty where there is one. It returns ErrNoLoss, wrapped, where there is none.
+func DescribeAll(model *onnxpb.ModelProto) (Composition, error) {
+	meta := metadata(model)
+	if meta[keyLoss] == "" && meta[keyTerms] == "" {
+		return Composition{}, fmt.Errorf("export: the model has %w; make it with export or attach", ErrNoLoss)
+	}
+	c, err := describeAll(meta)
+	if err != nil {
+		return Composition{}, fmt.Errorf("export: metadata: %w", err)
+	}
+	return c, nil
+}
+
+func describeAll(meta map[string]string) (Composition, error) {
+	if meta[keyTerms] == "" {
+		d, err := describe(meta)
+		d.Weight = 1
+		return Composition{Terms: []Description{d}}, err
+	}
+	var terms []map[string]string
+	if err := json.Unmarshal([]byte(meta[keyTerms]), &terms); err != nil {
+		return Composition{}, fmt.Errorf("%s%s is not JSON: %w", keyPrefix, keyTerms, err)
+	}
+	if len(terms) == 0 || meta[keyTotal] == "" {
+		return Composition{}, fmt.Errorf("%s%s lists no losses, or %s%s is missing", keyPrefix, keyTerms, keyPrefix, keyTotal)
+	}
+	c := Composition{Total: meta[keyTotal]}
+	for _, term := range terms {
+		d, err := describe(term)
+		if err != nil {
+			return Composition{}, err
+		}
+		if d.Weight, err = strconv.ParseFloat(term[keyWeight], 64); err != nil {
+			return Composition{}, fmt.Errorf("the %s of %s is %q, not a number", keyWeight, d.Output, term[keyWeight])
+		}
+		c.Terms = append(c.Terms, d)
+	}
+	return c, nil
 }
 
 func describe(meta map[string]string) (d Description, err error) {
@@ -112,7 +211,7 @@ func describe(meta map[string]string) (d Description, err error) {
 	decoder := json.NewDecoder(bytes.NewReader([]byte(meta[keyParams])))
 	decoder.UseNumber()
 	if err := decoder.Decode(&settings); err != nil {
-		return d, fmt.Errorf("%s is not JSON: %w", keyParams, err)
+		return d, fmt.Errorf("onnxloss.%s is not JSON: %w", keyParams, err)
 	}
 	if d.Params, err = d.Loss.Params(settings); err != nil {
 		return d, err
@@ -127,14 +226,14 @@ func describe(meta map[string]string) (d Description, err error) {
 		return d, err
 	}
 	if d.Opset, err = strconv.Atoi(meta[keyOpset]); err != nil {
-		return d, fmt.Errorf("%s is %q, not a number", keyOpset, meta[keyOpset])
+		return d, fmt.Errorf("onnxloss.%s is %q, not a number", keyOpset, meta[keyOpset])
 	}
 	if err := json.Unmarshal([]byte(meta[keyInputs]), &d.Inputs); err != nil {
-		return d, fmt.Errorf("%s is not JSON: %w", keyInputs, err)
+		return d, fmt.Errorf("onnxloss.%s is not JSON: %w", keyInputs, err)
 	}
 	if detached := meta[keyDetached]; detached != "" {
 		if err := json.Unmarshal([]byte(detached), &d.Detached); err != nil {
-			return d, fmt.Errorf("%s is not JSON: %w", keyDetached, err)
+			return d, fmt.Errorf("onnxloss.%s is not JSON: %w", keyDetached, err)
 		}
 	}
 	d.Output = meta[keyOutput]

@@ -1,16 +1,39 @@
 package losses
 
+import "slices"
+
+// Family is a part of the catalogue.
+type Family struct {
+	Name   string
+	Losses []*Loss
+}
+
 // All lists the catalogue, in the order in which it is shown.
 func All() []*Loss {
-	return []*Loss{
-		SoftmaxCrossEntropy,
-		SigmoidCrossEntropy,
-		SigmoidFocal,
-		SigmoidFocalStar,
-		SoftmaxFocal,
-		MSE,
-		L1,
-		SmoothL1,
-		Huber,
+	var all []*Loss
+	for _, family := range Families() {
+		all = slices.Concat(all, family.Losses)
+	}
+	return all
+}
+
+// Families lists the catalogue by what the losses are for.
+func Families() []Family {
+	return []Family{
+		{"Classification", []*Loss{
+			SoftmaxCrossEntropy,
+			SigmoidCrossEntropy,
+		}},
+		{"Focal", []*Loss{
+			SigmoidFocal,
+			SigmoidFocalStar,
+			SoftmaxFocal,
+		}},
+		{"Regression", []*Loss{
+			MSE,
+			L1,
+			SmoothL1,
+			Huber,
+		}},
 	}
 }

@@ -1,6 +1,7 @@
 package losses_test
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -84,6 +85,35 @@ func TestBoundsCoverEveryTerm(t *testing.T) {
 					t.Errorf("%s/%s: bound[%d] = %g", v.name, s.name, i, b)
 				}
 			}
+		}
+	}
+}
+
+// A figure's curves must be finite and differ from each other.
+func TestFiguresShowTheLoss(t *testing.T) {
+	for _, l := range losses.All() {
+		if l.Figure == nil {
+			continue
+		}
+		if l.Figure.X == "" || !(l.Figure.From < l.Figure.To) || len(l.Figure.Curves) == 0 {
+			t.Errorf("%s: the figure is incomplete", l.Name)
+		}
+		drawn := map[string]string{}
+		for _, curve := range l.Figure.Curves {
+			var numbers []float64
+			for i := range 9 {
+				x := l.Figure.From + (l.Figure.To-l.Figure.From)*float64(i)/8
+				value, err := l.Evaluate(curve.At(x), paramsOf(t, l, curve.Settings), losses.None)
+				if err != nil {
+					t.Fatalf("%s: curve %q at %g: %v", l.Name, curve.Label, x, err)
+				}
+				numbers = append(numbers, value.Data[len(value.Data)-1])
+			}
+			shape := fmt.Sprint(numbers)
+			if other, ok := drawn[shape]; ok || curve.Label == "" && len(l.Figure.Curves) > 1 {
+				t.Errorf("%s: curve %q is the same as %q, or has no label", l.Name, curve.Label, other)
+			}
+			drawn[shape] = curve.Label
 		}
 	}
 }

@@ -18,6 +18,7 @@ outlier pulls no harder than an error of δ.`,
 	Declare: []Param{
 		{Name: "delta", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), OpenMin: true, Try: []any{0.25, 3.0}, Doc: "the error up to which the loss is quadratic"},
 	},
+	Figure: &Figure{X: "error", From: -3, To: 3, Curves: over(ofError, "delta", 0.5, 1.0, 2.0)},
 	Build: func(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 		return ops.Terms{Loss: b.Label(buildHuber(b, in, p.Float("delta")), "huber")}
 	},

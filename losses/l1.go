@@ -14,7 +14,8 @@ var L1 = ofDifference(Loss{
 	Meaning: `The distance, in the numbers' own unit; with reduction mean the mean absolute error.
 Robust against outliers. The gradient is 1 or -1 however small the error is, and taken as 0 where
 there is none.`,
-	Paper: "PyTorch, L1Loss (definition)",
+	Paper:  "PyTorch, L1Loss (definition)",
+	Figure: &Figure{X: "error", From: -3, To: 3, Curves: []Curve{ofError("", nil)}},
 	Build: func(b *ops.Builder, in map[string]ops.Value, _ Params) ops.Terms {
 		return ops.Terms{Loss: b.Label(b.Abs(b.Sub(in["prediction"], in["target"])), "absolute_error")}
 	},

@@ -128,20 +128,6 @@ type Loss struct {
 	Accuracy string
 }
 
-// Figure is a plot of a loss against one number.
-type Figure struct {
-	X        string // what that number is
-	From, To float64
-	Curves   []Curve
-}
-
-// Curve is one line of a figure: a loss's sum, or a head's last element.
-type Curve struct {
-	Label    string
-	Settings map[string]any
-	At       func(x float64) Values
-}
-
 // Reductions lists the reductions that the loss has: all of them, and None alone
 // for a head. The first is the default.
 func (l *Loss) Reductions() []Reduction {

@@ -178,3 +178,29 @@ func (p Param) checkRange(x float64) error {
 	}
 	return nil
 }
+
+// Condition says under which setting an input is there, found by trying the
+// settings that verification goes through too: "only with soft_targets=true"; "" is
+// always.
+func (l *Loss) Condition(in Input) string {
+	if in.When == nil {
+		return ""
+	}
+	defaults, err := l.Params(nil)
+	if err != nil {
+		return ""
+	}
+	word := "only with "
+	if in.When(defaults) {
+		word = "not with "
+	}
+	for _, p := range l.Declare {
+		for _, value := range p.Try {
+			settings, err := l.Params(map[string]any{p.Name: value})
+			if err == nil && in.When(settings) != in.When(defaults) {
+				return fmt.Sprintf("%s%s=%v", word, p.Name, value)
+			}
+		}
+	}
+	return ""
+}

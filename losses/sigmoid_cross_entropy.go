@@ -17,8 +17,16 @@ which is -[y log σ(x) + (1 - y) log(1 - σ(x))] without the weights`,
 prediction, 0.693 for x = 0, about |x| for a certain and wrong one. Computed on logits, it
 stays finite where a sigmoid would round to 0 or 1. With reduction mean the sum is divided by
 the number of terms, whatever the weights.`,
-	Paper:    "PyTorch, BCEWithLogitsLoss (definition of weight, pos_weight and mean)",
-	Inputs:   elementwise(elementWeight(), positiveWeight()),
+	Paper:  "PyTorch, BCEWithLogitsLoss (definition of weight, pos_weight and mean)",
+	Inputs: elementwise(elementWeight(), positiveWeight()),
+	Figure: &Figure{
+		X: "logit", From: -5, To: 5,
+		Curves: []Curve{
+			against("label 1", nil, "logits", map[string]float64{"target": 1}),
+			against("label 0.5", nil, "logits", map[string]float64{"target": 0.5}),
+			against("label 0", nil, "logits", map[string]float64{"target": 0}),
+		},
+	},
 	Value:    sigmoidCrossEntropyValue,
 	Gradient: sigmoidCrossEntropyGradient,
 	Build:    buildSigmoidCrossEntropy,

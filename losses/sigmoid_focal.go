@@ -30,6 +30,13 @@ divide. The gradient is finite for every γ >= 0, also where a prediction is sat
 		{Name: "normalizer", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), OpenMin: true, Try: []any{3.0}, Doc: "every term is divided by it"},
 		{Name: "modulator", Kind: String, Default: "joint", Values: []string{"joint", "split"}, Try: []any{"split"}, Doc: "joint: (1 - p_t)^gamma with soft labels mixed into p_t, as torchvision; split: each side of the cross-entropy has its own, as kornia"},
 	},
+	Figure: &Figure{
+		X: "logit of a positive label", From: -5, To: 5,
+		Curves: over(func(label string, settings map[string]any) Curve {
+			settings["alpha"] = -1.0
+			return positive(label, settings)
+		}, "gamma", 0.0, 0.5, 1.0, 2.0, 5.0),
+	},
 	Value:    sigmoidFocalValue,
 	Gradient: sigmoidFocalGradient,
 	Build:    buildSigmoidFocal,

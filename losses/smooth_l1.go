@@ -19,7 +19,8 @@ divided by β.`,
 	Declare: []Param{
 		{Name: "beta", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), Try: []any{0.0, 0.25}, Doc: "the error up to which the loss is quadratic"},
 	},
-	Build: buildSmoothL1,
+	Figure: &Figure{X: "error", From: -3, To: 3, Curves: over(ofError, "beta", 0.0, 0.5, 1.0, 2.0)},
+	Build:  buildSmoothL1,
 }, smoothL1Value, smoothL1Slope)
 
 func smoothL1Value(d float64, p Params) float64 {

@@ -17,10 +17,14 @@ soft target y: loss = -Σ_c weight_c [(1 - s) y_c + s/C] log p_c`,
 right prediction, log C for a uniform one. With class-index targets a mean divides by the sum
 of the weights of the targets, ignored ones left out (NaN if all are); with soft targets by
 the number of positions.`,
-	Paper:    "PyTorch, CrossEntropyLoss (definition of weight, ignore_index, smoothing and mean); label smoothing: Szegedy et al. 2016, arXiv:1512.00567",
-	Inputs:   classInputs(),
-	Declare:  []Param{softTargetsParam(), ignoreIndexParam(), {Name: "label_smoothing", Kind: Float, Default: 0.0, Min: 0, Max: 1, Try: []any{0.1}, Doc: "the share of the target that is spread evenly over the classes"}},
-	Check:    checkIgnoreIndex,
+	Paper:   "PyTorch, CrossEntropyLoss (definition of weight, ignore_index, smoothing and mean); label smoothing: Szegedy et al. 2016, arXiv:1512.00567",
+	Inputs:  classInputs(),
+	Declare: []Param{softTargetsParam(), ignoreIndexParam(), {Name: "label_smoothing", Kind: Float, Default: 0.0, Min: 0, Max: 1, Try: []any{0.1}, Doc: "the share of the target that is spread evenly over the classes"}},
+	Check:   checkIgnoreIndex,
+	Figure: &Figure{
+		X: "logit of the right class of two, the other's being 0", From: -5, To: 5,
+		Curves: over(rightClass, "label_smoothing", 0.0, 0.1, 0.3),
+	},
 	Value:    softmaxCrossEntropyValue,
 	Gradient: softmaxCrossEntropyGradient,
 	Build:    buildSoftmaxCrossEntropy,

@@ -28,7 +28,14 @@ background; weight is the general form.`,
 		ignoreIndexParam(),
 		{Name: "per_class", Kind: Bool, Default: false, Try: []any{true}, Doc: "keep the class axis in the unreduced loss, as kornia and MONAI do"},
 	},
-	Check:    checkIgnoreIndex,
+	Check: checkIgnoreIndex,
+	Figure: &Figure{
+		X: "logit of the right class of two, the other's being 0", From: -5, To: 5,
+		Curves: over(func(label string, settings map[string]any) Curve {
+			settings["alpha"] = -1.0
+			return rightClass(label, settings)
+		}, "gamma", 0.0, 0.5, 1.0, 2.0, 5.0),
+	},
 	Value:    softmaxFocalValue,
 	Gradient: softmaxFocalGradient,
 	Build:    buildSoftmaxFocal,

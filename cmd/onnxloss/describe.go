@@ -106,35 +106,10 @@ func inputFacts(loss *losses.Loss, in losses.Input) []string {
 	if in.Optional {
 		facts[0] = "optional " + facts[0]
 	}
-	if when := condition(loss, in); when != "" {
+	if when := loss.Condition(in); when != "" {
 		facts = append(facts, when)
 	}
 	return facts
-}
-
-// condition says under which setting an input is there, found by trying the
-// settings that verification goes through too; "" is always.
-func condition(loss *losses.Loss, in losses.Input) string {
-	if in.When == nil {
-		return ""
-	}
-	defaults, err := loss.Params(nil)
-	if err != nil {
-		return ""
-	}
-	word := "only with "
-	if in.When(defaults) {
-		word = "not with "
-	}
-	for _, p := range loss.Declare {
-		for _, value := range p.Try {
-			settings, err := loss.Params(map[string]any{p.Name: value})
-			if err == nil && in.When(settings) != in.When(defaults) {
-				return fmt.Sprintf("%s%s=%v", word, p.Name, value)
-			}
-		}
-	}
-	return ""
 }
 
 // example is a command line that exports the loss.
@@ -188,7 +163,7 @@ func describeJSON(loss *losses.Loss) lossJSON {
 	}
 	for _, in := range loss.Inputs {
 		described.Inputs = append(described.Inputs, inputJSON{
-			in.Name, in.Role, in.Shape, in.Domain, in.Optional, in.Broadcast, condition(loss, in), in.Doc,
+			in.Name, in.Role, in.Shape, in.Domain, in.Optional, in.Broadcast, loss.Condition(in), in.Doc,
 		})
 	}
 	for _, p := range loss.Declare {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ import (
 // file without metadata.
 func File(ctx context.Context, path string, engines []engine.Engine, seed uint64) (*Report, error) {
 	started := time.Now()
-	f, err := openFile(path, seed)
+	files, err := openFile(path, seed)
 	if err != nil {
 		return nil, err
 	}
@@ -39,13 +40,15 @@ func File(ctx context.Context, path string, engines []engine.Engine, seed uint64
 	}
 	t := tally{}
 	for _, e := range report.available(engines) {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("verify: %w", err)
-		}
-		report.expected = append(report.expected, pair{f.Loss.Command(), e.Name()})
-		r := t.result(key{f.Loss.Command(), f.Form, f.DType, f.Reduction, e.Name()})
-		if err := f.verify(e, r); err != nil {
-			return nil, fmt.Errorf("verify: %s: %w", path, err)
+		for _, f := range files {
+			if err := ctx.Err(); err != nil {
+				return nil, fmt.Errorf("verify: %w", err)
+			}
+			report.expected = append(report.expected, pair{f.Loss.Command(), e.Name()})
+			r := t.result(key{f.Loss.Command(), f.Form, f.DType, f.Reduction, e.Name()})
+			if err := f.verify(e, r); err != nil {
+				return nil, fmt.Errorf("verify: %s: %w", path, err)
+			}
 		}
 	}
 	report.add(t)
@@ -53,27 +56,36 @@ func File(ctx context.Context, path string, engines []engine.Engine, seed uint64
 	return report, nil
 }
 
-// file is a model with a loss in it.
+// file is a model with a loss in it, one of those it has.
 type file struct {
 	export.Description
+	all    export.Composition
 	model  *models.Model
 	inputs []losses.Input // those the file has
 	place  Case
 }
 
-func openFile(path string, seed uint64) (*file, error) {
+func openFile(path string, seed uint64) ([]*file, error) {
 	model, err := models.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	description, err := export.Describe(model.Proto)
+	all, err := export.DescribeAll(model.Proto)
 	if err != nil {
 		return nil, fmt.Errorf("verify: %s: %w", path, err)
 	}
 	if err := model.LoadExternal(); err != nil {
 		return nil, err
 	}
-	f := &file{Description: description, model: model}
+	var files []*file
+	for _, description := range all.Terms {
+		files = append(files, newFile(path, seed, model, all, description))
+	}
+	return files, nil
+}
+
+func newFile(path string, seed uint64, model *models.Model, all export.Composition, description export.Description) *file {
+	f := &file{Description: description, all: all, model: model}
 	f.place = Case{Variant: settings(description.Params), Opset: description.Opset, Seed: seed, file: path}
 	for _, in := range description.Loss.InputsFor(description.Params) {
 		if _, ok := description.Inputs[in.Name]; !ok {
@@ -84,7 +96,7 @@ func openFile(path string, seed uint64) (*file, error) {
 			f.place.With = append(f.place.With, in.Name)
 		}
 	}
-	return f, nil
+	return f
 }
 
 // settings writes parameters as on a command line.
@@ -189,8 +201,31 @@ func (f *file) run(session engine.Session, r *Result, recipe recipe, l layout) e
 		return nil
 	}
 	r.compare(place, outputs[f.Output], want)
+	f.checkTotal(r, place, outputs)
 	f.checkOwnOutputs(r, place, outputs)
 	return nil
+}
+
+// checkTotal holds the total against the weighted sum of what the engine made of
+// the losses: each product and each sum may be rounded.
+func (f *file) checkTotal(r *Result, place Case, outputs map[string]engine.Tensor) {
+	if f.all.Total == "" {
+		return
+	}
+	p := precisionOf(f.all.Terms[0].DType)
+	want, size := 0.0, 0.0
+	for _, d := range f.all.Terms {
+		term := d.Weight * outputs[d.Output].Float64s()[0]
+		want += term
+		size += math.Abs(term)
+	}
+	tolerance := float64(len(f.all.Terms)+1) * p.eps * size
+	e := expectation{precision: p, want: []float64{want}, tolerance: []float64{tolerance + p.tiny}}
+	e.tolerance[0] += float64(len(f.all.Terms)) * 2 * p.rounding(size, tolerance)
+	got := outputs[f.all.Total].Float64s()
+	if len(got) != 1 || !e.judge(got[0], 0).ok {
+		r.fail(place, fmt.Sprintf("the total %q is %v, but the weighted losses add up to %g", f.all.Total, got, want))
+	}
 }
 
 // asLossSees converts a tensor as the loss does, which reads all floating-point
@@ -209,7 +244,7 @@ func (f *file) asLossSees(in losses.Input, t engine.Tensor) losses.Array {
 func (f *file) checkOwnOutputs(r *Result, place Case, outputs map[string]engine.Tensor) {
 	for _, out := range f.model.Outputs() {
 		t := outputs[out.Name]
-		if out.Name == f.Output || !t.DType().IsFloat() {
+		if !t.DType().IsFloat() || f.isLoss(out.Name) {
 			continue
 		}
 		for i, x := range t.Float64s() {
@@ -219,6 +254,10 @@ func (f *file) checkOwnOutputs(r *Result, place Case, outputs map[string]engine.
 			}
 		}
 	}
+}
+
+func (f *file) isLoss(output string) bool {
+	return output == f.all.Total || slices.ContainsFunc(f.all.Terms, func(d export.Description) bool { return d.Output == output })
 }
 
 // refusal is an engine's error on the way to the shapes.

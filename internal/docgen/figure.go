@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+
+	"github.com/onnxloss/onnxloss/losses"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/plotutil"
+	"gonum.org/v1/plot/vg"
+)
+
+// points is how many values a curve is drawn through.
+const points = 161
+
+// draw writes a loss's figure as SVG.
+func draw(loss *losses.Loss, path string) error {
+	figure := loss.Figure
+	p := plot.New()
+	p.X.Label.Text = figure.X
+	p.Y.Label.Text = "loss"
+	if loss.Head {
+		p.Y.Label.Text = loss.Command()
+	}
+	p.BackgroundColor = color.White
+	p.Legend.Top = true
+	p.Legend.Padding = vg.Points(2)
+	p.Add(plotter.NewGrid())
+	for i, curve := range figure.Curves {
+		xys, err := trace(loss, curve, figure.From, figure.To)
+		if err != nil {
+			return fmt.Errorf("curve %q: %w", curve.Label, err)
+		}
+		line, err := plotter.NewLine(xys)
+		if err != nil {
+			return fmt.Errorf("curve %q: %w", curve.Label, err)
+		}
+		line.Color, line.Dashes, line.Width = plotutil.Color(i), plotutil.Dashes(i), vg.Points(1.5)
+		p.Add(line)
+		if curve.Label != "" {
+			p.Legend.Add(curve.Label, line)
+		}
+	}
+	roomForLegend(p, len(figure.Curves))
+	return p.Save(15*vg.Centimeter, 9*vg.Centimeter, path)
+}
+
+// roomForLegend keeps the curves below the legend.
+func roomForLegend(p *plot.Plot, curves int) {
+	if curves > 1 {
+		p.Y.Max += (p.Y.Max - p.Y.Min) * 0.06 * float64(curves)
+	}
+}
+
+// trace evaluates the loss along a curve. Numbers that are not finite are left out.
+func trace(loss *losses.Loss, curve losses.Curve, from, to float64) (plotter.XYs, error) {
+	params, err := loss.Params(curve.Settings)
+	if err != nil {
+		return nil, err
+	}
+	reduction := losses.Sum
+	if loss.Head {
+		reduction = losses.None
+	}
+	var xys plotter.XYs
+	for i := range points {
+		x := from + (to-from)*float64(i)/(points-1)
+		value, err := loss.Evaluate(curve.At(x), params, reduction)
+		if err != nil {
+			return nil, err
+		}
+		y := value.Data[len(value.Data)-1]
+		if !math.IsNaN(y) && !math.IsInf(y, 0) {
+			xys = append(xys, plotter.XY{X: x, Y: y})
+		}
+	}
+	return xys, nil
+}
