@@ -1,15 +1,23 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"math"
+	"os"
 
 	"github.com/onnxloss/onnxloss/losses"
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/vg"
+)
+
+const (
+	width  = 15 * vg.Centimeter
+	height = 9 * vg.Centimeter
 )
 
 // points is how many values a curve is drawn through.
@@ -18,6 +26,8 @@ const points = 161
 // draw writes a loss's figure as SVG.
 func draw(loss *losses.Loss, path string) error {
 	figure := loss.Figure
+	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
+	plotter.DefaultFont = plot.DefaultFont
 	p := plot.New()
 	p.X.Label.Text = figure.X
 	p.Y.Label.Text = "loss"
@@ -25,7 +35,10 @@ func draw(loss *losses.Loss, path string) error {
 		p.Y.Label.Text = loss.Command()
 	}
 	p.BackgroundColor = color.White
-	p.Legend.Top = true
+	// The legend is on the right, but written from the left, because a reader's font
+	// may be wider than the one it was laid out with.
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.XOffs = width * 3 / 5
 	p.Legend.Padding = vg.Points(2)
 	p.Add(plotter.NewGrid())
 	for i, curve := range figure.Curves {
@@ -44,7 +57,21 @@ func draw(loss *losses.Loss, path string) error {
 		}
 	}
 	roomForLegend(p, len(figure.Curves))
-	return p.Save(15*vg.Centimeter, 9*vg.Centimeter, path)
+	return save(p, path)
+}
+
+// save writes the plot with fonts that every system has, or one of the same widths.
+func save(p *plot.Plot, path string) error {
+	canvas, err := p.WriterTo(width, height, "svg")
+	if err != nil {
+		return err
+	}
+	var svg bytes.Buffer
+	if _, err := canvas.WriteTo(&svg); err != nil {
+		return err
+	}
+	text := bytes.ReplaceAll(svg.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
+	return os.WriteFile(path, text, 0o644)
 }
 
 // roomForLegend keeps the curves below the legend.
