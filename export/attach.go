@@ -155,7 +155,7 @@ func newHost(model *onnxpb.ModelProto) (*host, error) {
 		model: model, taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{},
 		outputs: slices.Clone(model.Graph.Output),
 	}
-	h.takeNames(model.Graph)
+	takeNames(model.Graph, h.taken)
 	for _, infos := range [][]*onnxpb.ValueInfoProto{model.Graph.ValueInfo, model.Graph.Input, model.Graph.Output} {
 		for _, info := range infos {
 			h.typeOf[info.GetName()] = info
@@ -165,29 +165,29 @@ func newHost(model *onnxpb.ModelProto) (*host, error) {
 }
 
 // takeNames collects the names of a graph and of the graphs inside its nodes.
-func (h *host) takeNames(g *onnxpb.GraphProto) {
+func takeNames(g *onnxpb.GraphProto, taken map[string]bool) {
 	for _, infos := range [][]*onnxpb.ValueInfoProto{g.GetInput(), g.GetOutput(), g.GetValueInfo()} {
 		for _, info := range infos {
-			h.taken[info.GetName()] = true
+			taken[info.GetName()] = true
 		}
 	}
 	for _, t := range g.GetInitializer() {
-		h.taken[t.GetName()] = true
+		taken[t.GetName()] = true
 	}
 	for _, t := range g.GetSparseInitializer() {
-		h.taken[t.GetValues().GetName()] = true
+		taken[t.GetValues().GetName()] = true
 	}
 	for _, n := range g.GetNode() {
-		h.taken[n.GetName()] = true
+		taken[n.GetName()] = true
 		for _, name := range slices.Concat(n.Input, n.Output) {
-			h.taken[name] = true
+			taken[name] = true
 		}
 		for _, a := range n.Attribute {
 			if a.G != nil {
-				h.takeNames(a.G)
+				takeNames(a.G, taken)
 			}
 			for _, inner := range a.Graphs {
-				h.takeNames(inner)
+				takeNames(inner, taken)
 			}
 		}
 	}
@@ -305,12 +305,14 @@ func (h *host) complete(inputs []losses.Input, bound []operand, o Options) ([]op
 }
 
 // free gives a name that the model does not have, and takes it.
-func (h *host) free(name string) string {
+func (h *host) free(name string) string { return takeFree(h.taken, name) }
+
+func takeFree(taken map[string]bool, name string) string {
 	unique := name
-	for i := 2; h.taken[unique]; i++ {
+	for i := 2; taken[unique]; i++ {
 		unique = fmt.Sprintf("%s_%d", name, i)
 	}
-	h.taken[unique] = true
+	taken[unique] = true
 	return unique
 }
 

@@ -26,8 +26,9 @@ const DefaultBatch = 64
 // Options say how a model is run. The zero Options serve a model that export or
 // attach made.
 type Options struct {
-	// Batch is the most samples to run at once, DefaultBatch where 0. A model whose
-	// inputs have a fixed first size is run in batches of that size instead.
+	// Batch is the most samples to run at once; 0 is DefaultBatch, or all of them
+	// where the loss is coupled. A model whose inputs have a fixed first size is run
+	// in batches of that size instead.
 	Batch int
 	// Output is the unreduced loss's name; "" is what the metadata of export and
 	// attach say.
@@ -118,17 +119,23 @@ func run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map
 // lossOutput finds the name of the unreduced loss. The description has no Loss
 // where the model has no metadata.
 func lossOutput(model *models.Model, asked string) (string, export.Description, error) {
-	description, err := export.Describe(model.Proto)
+	all, err := export.DescribeAll(model.Proto)
 	name := asked
+	var description export.Description
 	switch {
 	case errors.Is(err, export.ErrNoLoss) && asked == "":
 		return "", description, fmt.Errorf("the model carries no loss of onnxloss's; attach one, or name the output that is the loss (it has %s)", names(model.Outputs()))
 	case errors.Is(err, export.ErrNoLoss):
 	case err != nil:
 		return "", description, err
-	case asked == "" || asked == description.Output:
-		name = description.Output
-		if description.Reduction != losses.None {
+	case asked == "" && all.Total != "":
+		return "", description, fmt.Errorf("the model carries %d losses and their total, which are reduced; name an output that has a number for each sample (it has %s)", len(all.Terms), names(model.Outputs()))
+	default:
+		description = all.Terms[0]
+		if asked == "" {
+			name = description.Output
+		}
+		if name == description.Output && description.Reduction != losses.None {
 			return "", description, fmt.Errorf("the model's loss is reduced (%s), which hides the samples; make the model with --reduction none", description.Reduction)
 		}
 	}
