@@ -63,7 +63,11 @@ func attachLoss(cmd *cobra.Command, from string, loss *losses.Loss, p losses.Par
 	if err != nil {
 		return err
 	}
-	made := &models.Model{Proto: attached, Path: host.Path}
+	return saveModel(cmd, &models.Model{Proto: attached, Path: host.Path}, path)
+}
+
+// saveModel proves what was made, writes it and says what it is.
+func saveModel(cmd *cobra.Command, made *models.Model, path string) error {
 	if path == "-" { // there are no files beside the standard output
 		if err := made.LoadExternal(); err != nil {
 			return err
@@ -80,12 +84,12 @@ func attachLoss(cmd *cobra.Command, from string, loss *losses.Loss, p losses.Par
 		if _, err := cmd.OutOrStdout().Write(data); err != nil {
 			return fmt.Errorf("write to the %s: %w", standardOutput, err)
 		}
-		return reportMade(cmd, attached, standardOutput)
+		return reportMade(cmd, made.Proto, standardOutput)
 	}
 	if err := made.Save(path); err != nil {
 		return err
 	}
-	return reportMade(cmd, attached, path)
+	return reportMade(cmd, made.Proto, path)
 }
 
 // sameFile says whether two paths are one file, through links as well.

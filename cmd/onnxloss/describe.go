@@ -26,6 +26,9 @@ it is from.`,
 		Args:              arguments("LOSS"),
 		ValidArgsFunction: completeLoss(0),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if composite, ok := findComposite(args[0]); ok {
+				return describeComposite(cmd.OutOrStdout(), composite, asJSON)
+			}
 			loss, err := findLoss(args[0])
 			if err != nil {
 				return err
@@ -44,10 +47,7 @@ func describe(w io.Writer, loss *losses.Loss) error {
 	var page bytes.Buffer
 	fmt.Fprintf(&page, "%s  (operator %s.%s, version %d)\n", loss.Command(), export.Domain, loss.Name, export.DomainVersion)
 	section(&page, "", loss.Summary)
-	fmt.Fprintf(&page, "\nFORMULA\n")
-	for line := range strings.Lines(loss.Formula) {
-		fmt.Fprintf(&page, "  %s\n", strings.TrimRight(line, "\n"))
-	}
+	formula(&page, loss.Formula)
 	section(&page, "MEANING", loss.Meaning)
 	fmt.Fprintf(&page, "\nINPUTS\n")
 	for _, in := range loss.Inputs {
@@ -66,6 +66,39 @@ func describe(w io.Writer, loss *losses.Loss) error {
 	fmt.Fprintf(&page, "\nEXAMPLE\n  %s\n", example(loss))
 	_, err := w.Write(page.Bytes())
 	return err
+}
+
+func findComposite(name string) (losses.Composite, bool) {
+	for _, c := range losses.Composites() {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return losses.Composite{}, false
+}
+
+func describeComposite(w io.Writer, c losses.Composite, asJSON bool) error {
+	if asJSON {
+		return writeJSON(w, map[string]string{
+			"name": c.Name, "summary": c.Summary, "formula": c.Formula, "meaning": c.Meaning, "paper": c.Paper, "example": c.Example,
+		})
+	}
+	var page bytes.Buffer
+	fmt.Fprintf(&page, "%s\n", c.Name)
+	section(&page, "", c.Summary)
+	formula(&page, c.Formula)
+	section(&page, "MEANING", c.Meaning)
+	section(&page, "FROM", c.Paper)
+	fmt.Fprintf(&page, "\nEXAMPLE\n  %s\n", c.Example)
+	_, err := w.Write(page.Bytes())
+	return err
+}
+
+func formula(page *bytes.Buffer, text string) {
+	fmt.Fprintf(page, "\nFORMULA\n")
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(page, "  %s\n", strings.TrimRight(line, "\n"))
+	}
 }
 
 func section(page *bytes.Buffer, title, text string) {

@@ -81,10 +81,10 @@ func writeLoss(cmd *cobra.Command, loss *losses.Loss, p losses.Params, o export.
 	return reportMade(cmd, model, path)
 }
 
-// reportMade prints one line that says what a file holds. It goes to the error
-// output where the model itself went to the standard output.
+// reportMade prints a line for each loss in a file. It goes to the error output
+// where the model itself went to the standard output.
 func reportMade(cmd *cobra.Command, model *onnxpb.ModelProto, where string) error {
-	d, err := export.Describe(model)
+	made, err := export.DescribeAll(model)
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,17 @@ func reportMade(cmd *cobra.Command, model *onnxpb.ModelProto, where string) erro
 	if where == standardOutput {
 		w = cmd.ErrOrStderr()
 	}
-	_, err = fmt.Fprintf(w, "%s: %s, form %s, %s, opset %d, reduction %s: %s -> %s\n",
-		where, d.Loss.Command(), d.Form, d.DType, d.Opset, d.Reduction, inputList(model, d), d.Output)
+	for _, d := range made.Terms {
+		_, err := fmt.Fprintf(w, "%s: %s, form %s, %s, opset %d, reduction %s: %s -> %s\n",
+			where, d.Loss.Command(), d.Form, d.DType, d.Opset, d.Reduction, inputList(model, d), d.Output)
+		if err != nil {
+			return err
+		}
+	}
+	if made.Total == "" {
+		return nil
+	}
+	_, err = fmt.Fprintf(w, "%s: the total of %d losses -> %s\n", where, len(made.Terms), made.Total)
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -28,27 +29,51 @@ func newList() *cobra.Command {
 	return cmd
 }
 
+// list prints the catalogue by families, and then what is no plain loss.
 func list(cmd *cobra.Command) error {
-	var rows, heads [][]string
-	for _, loss := range losses.All() {
-		row := []string{loss.Command(), loss.Summary}
-		if loss.Head {
-			heads = append(heads, row)
-		} else {
-			rows = append(rows, row)
-		}
-	}
 	out := cmd.OutOrStdout()
-	if err := writeTable(out, 0, rows); err != nil {
-		return err
+	width := 0
+	for _, loss := range losses.All() {
+		width = max(width, len(loss.Command()))
 	}
-	if len(heads) > 0 {
-		fmt.Fprintln(out, "\nHeads and parts, which give a tensor instead of a loss:")
-		if err := writeTable(out, 0, heads); err != nil {
+	var heads [][]string
+	for _, family := range losses.Families() {
+		rows := [][]string{}
+		for _, loss := range family.Losses {
+			row := []string{fmt.Sprintf("%-*s", width, loss.Command()), loss.Summary}
+			if loss.Head {
+				heads = append(heads, row)
+			} else {
+				rows = append(rows, row)
+			}
+		}
+		if err := writeGroup(out, family.Name, rows); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintln(out, "\nonnxloss describe LOSS tells more of one.")
+	composites := [][]string{}
+	for _, c := range losses.Composites() {
+		composites = append(composites, []string{fmt.Sprintf("%-*s", width, c.Name), c.Summary})
+	}
+	if err := writeGroup(out, "With a network inside, made by onnxloss "+losses.Composites()[0].Name, composites); err != nil {
+		return err
+	}
+	if err := writeGroup(out, "Heads and parts: a tensor instead of a loss", heads); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "onnxloss describe LOSS tells more of one.")
+	return err
+}
+
+func writeGroup(out io.Writer, title string, rows [][]string) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintf(out, "%s\n", title)
+	if err := writeTable(out, 2, rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out)
 	return err
 }
 

@@ -45,7 +45,7 @@ there.`,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newList(), newDescribe(), newEval(),
-		newExport(), newAttach(), newVerify(), newScore(),
+		newExport(), newAttach(), newInspect(), newVerify(), newScore(),
 		newDoctor(), newVersion(),
 	)
 	return root
@@ -113,6 +113,9 @@ func noArguments(cmd *cobra.Command, args []string) error {
 
 // findLoss turns an argument into a loss.
 func findLoss(name string) (*losses.Loss, error) {
+	if _, ok := findComposite(name); ok {
+		return nil, fmt.Errorf("%s needs a feature network and has a command of its own; see onnxloss %s --help", name, name)
+	}
 	loss, err := losses.Find(name)
 	if err != nil {
 		return nil, fmt.Errorf("%w (onnxloss list shows all)", err)

@@ -29,11 +29,20 @@ func page() []byte {
 			fmt.Fprintf(&b, "- [%s](#%s): %s\n", loss.Command(), loss.Command(), text(loss.Summary))
 		}
 	}
+	b.WriteString("\n**With a network inside**\n\n")
+	for _, c := range losses.Composites() {
+		fmt.Fprintf(&b, "- [%s](#%s): %s\n", c.Name, c.Name, text(c.Summary))
+	}
 	for _, family := range losses.Families() {
 		fmt.Fprintf(&b, "\n## %s\n", family.Name)
 		for _, loss := range family.Losses {
 			section(&b, loss)
 		}
+	}
+	b.WriteString("\n## With a network inside\n")
+	for _, c := range losses.Composites() {
+		fmt.Fprintf(&b, "\n### %s\n\n%s.\n\n```\n%s\n```\n\n%s.\n\n```sh\n%s\n```\n\nFrom: %s.\n",
+			c.Name, sentence(c.Summary), c.Formula, text(c.Meaning), c.Example, text(c.Paper))
 	}
 	return b.Bytes()
 }
