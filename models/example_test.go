@@ -24,3 +24,33 @@ func ExampleOpen() {
 	// input  image float32 [N,1,8,8]
 	// output logits float32 [N,10]
 }
+
+// The first activation of a network, as the features of a perceptual loss.
+func ExampleModel_Cut() {
+	model, err := models.Open("../testdata/models/digits_cnn.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	layers, err := model.Layers()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, l := range layers[:5] {
+		fmt.Println(l.Op, l.Name, l.Shape)
+	}
+	features, err := model.Cut("/Relu_output_0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(model.Proto.Graph.Node), "nodes,", len(features.Proto.Graph.Node), "after the cut")
+	// Output:
+	// Conv /c1/Conv_output_0 [N,16,8,8]
+	// Relu /Relu_output_0 [N,16,8,8]
+	// Conv /c2/Conv_output_0 [N,32,8,8]
+	// Relu /Relu_1_output_0 [N,32,8,8]
+	// MaxPool /MaxPool_output_0 [N,32,4,4]
+	// 9 nodes, 2 after the cut
+}

@@ -295,7 +295,8 @@ func (o operation) gather() fact {
 	if !ok || !at.shape.Known() {
 		return f
 	}
-	f.shape = slices.Concat(ops.Shape{}, x.shape[:axis], at.shape, x.shape[axis+1:])
+	f.shape = copyShape(x.shape[:axis])
+	f.shape = append(append(f.shape, at.shape...), x.shape[axis+1:]...)
 	if len(x.shape) != 1 || x.ints == nil || at.ints == nil {
 		return f
 	}

@@ -270,12 +270,12 @@ func broadcastSize(a, b ops.Dim) (ops.Dim, bool) {
 func (o operation) reduce() fact {
 	x := o.input(0)
 	f := fact{dtype: x.dtype}
-	axes, given, known := o.list("axes", 1)
+	axes, _, known := o.list("axes", 1)
 	keep := o.integer("keepdims", 1) != 0
 	if !x.shape.Known() || !known {
 		return f
 	}
-	if !given && o.integer("noop_with_empty_axes", 0) != 0 {
+	if len(axes) == 0 && o.integer("noop_with_empty_axes", 0) != 0 {
 		return x
 	}
 	axes, ok := positions(axes, len(x.shape))

@@ -41,12 +41,13 @@ func twin(network *Model, copies []string) (*onnxpb.ModelProto, error) {
 	sharedName := makeRoom(shared, each, outputs, copies)
 	endEach(each, outputs, sharedName)
 
+	common := defined(shared)
 	twin := copyOf(network.about())
 	inputs := shared.Input // of the initializers of old models
 	shared.Input = nil
 	twin.Graph = shared
 	for _, name := range copies {
-		add(twin.Graph, copied(each, defined(shared), name))
+		add(twin.Graph, copied(each, common, name))
 	}
 	twin.Graph.Input = append(twin.Graph.Input, inputs...)
 	keepUsed(twin, network.Proto)
