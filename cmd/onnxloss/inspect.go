@@ -17,8 +17,8 @@ func newInspect() *cobra.Command {
 		Use:   "inspect MODEL",
 		Short: "Show a model's inputs, outputs, layers and losses",
 		Long: `Show what a model reads and gives, the losses that onnxloss put onto it and,
-with --layers, every tensor that it computes on the way: what a loss can be bound
-to, or the features that a perceptual loss can compare.`,
+with --layers, every tensor that it computes on the way: what a loss can be
+bound to, or the features that a perceptual loss can compare.`,
 		Example: `  onnxloss inspect classifier.onnx
   onnxloss inspect vgg19.onnx --layers`,
 		Args: arguments("MODEL"),

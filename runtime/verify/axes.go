@@ -17,6 +17,7 @@ const (
 	small size = iota
 	single
 	large
+	empty
 )
 
 // sizes gives the axes' sizes: those with a name, the axes of "...", and any other.
@@ -28,6 +29,7 @@ var sizes = map[size]struct {
 }{
 	small:  {map[string]int{"N": 3, "C": 5, "H": 5, "W": 4}, []int{2, 3, 2, 1}, []int{9, 4, 3, 2}, 3},
 	single: {map[string]int{"N": 2, "C": 1, "H": 3, "W": 3}, []int{1, 3, 1, 2}, []int{1, 3, 1, 2}, 3},
+	empty:  {map[string]int{"N": 0, "C": 3, "H": 3, "W": 3}, []int{2, 1, 1, 1}, []int{0, 3, 1, 2}, 3},
 	large:  {map[string]int{"N": 24, "C": 7, "H": 6, "W": 9}, []int{4, 3, 1, 2}, []int{64, 4, 3, 2}, 3},
 }
 

@@ -11,17 +11,19 @@
 //
 // # What is run
 //
-// Every combination of loss, form, element type, opset and reduction is run with
-// the parameters' defaults, no optional input, and predictions of rank 2. At the
-// opsets where the operators change (11, 12, 13, 17, 18 and the newest) the
-// defaults are also run with all optional inputs, which broadcast in several ways,
-// with int32 labels, and at every rank; and so is each parameter's each further
-// value (Param.Try), one at a time, where the loss accepts it beside the defaults.
-// These last ones are thinned, because rank and reduction do not interact with the
-// parameters' values: each opset runs one rank and one reduction for each form, in
-// turn. Where at most two opsets are asked for nothing is thinned.
+// Every combination of loss, form, element type and opset is run with the
+// parameters' defaults, no optional input, and predictions of the lowest rank: in
+// every reduction at the opsets where the operators change (11, 12, 13, 17, 18 and
+// the newest), and at the others in one reduction for each form, in turn. At the
+// former the defaults are also run with all optional inputs, which broadcast in
+// several ways, with int32 labels, and at every rank; and so is each parameter's
+// each further value (Param.Try), one at a time, where the loss accepts it beside the
+// defaults. These runs take one reduction for each form and, where a parameter is
+// not at its default, one rank, in turn, because rank and reduction do not interact
+// with the parameters' values. Where at most two opsets are asked for nothing is
+// thinned.
 //
-// Each model then sees random, structured and extreme inputs, in several sizes. An
+// Each model then sees random, structured, extreme and empty inputs, in several sizes. An
 // input depends on the seed and on what it is for, never on what else is run: any
 // failure shows again in a run of its own.
 //

@@ -44,6 +44,7 @@ func recipes() []recipe {
 		{name: "random, scale 1", real: normal(1), size: large},
 		{name: "random, scale 5, single", real: normal(5), size: single},
 		{name: "random, scale 30", real: normal(30)},
+		{name: "empty", real: normal(1), size: empty},
 		{name: "zeros", real: constant(0)},
 		{name: "ties", real: constant(1.5), labels: hard},
 		{name: "one class", real: normal(3), labels: oneClass},

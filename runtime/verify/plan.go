@@ -102,10 +102,20 @@ func (m matrix) variantJobs(loss *losses.Loss, v variant, defaults bool) []job {
 					j.indexType = ops.Int32
 				}
 				base := defaults && nthWith == 0 && nthRank == 0
-				turn := func(opset, form, reduction int) bool {
-					return defaults || !m.thinned || opset%len(ranks) == nthRank && (opset+form)%len(losses.Reductions()) == reduction
+				takes := func(opset, form, reduction int) bool {
+					place := slices.Index(m.turning, opset)
+					inTurn := (opset+form)%len(losses.Reductions()) == reduction || loss.Head
+					switch {
+					case !m.thinned || base && place >= 0:
+						return true
+					case base:
+						return inTurn
+					case defaults:
+						return place >= 0 && inTurn
+					}
+					return place >= 0 && place%len(ranks) == nthRank && inTurn
 				}
-				j.cells = m.cells(loss, dtype, base, turn)
+				j.cells = m.cells(loss, dtype, takes)
 				if len(j.cells) > 0 {
 					jobs = append(jobs, j)
 				}
@@ -122,18 +132,17 @@ func (m matrix) reductions(loss *losses.Loss) []losses.Reduction {
 	})
 }
 
-// cells lists the models of a job: all of them for the base, else those whose turn
-// it is, by their places among the turning points, forms and reductions.
-func (m matrix) cells(loss *losses.Loss, dtype ops.DType, base bool, turn func(opset, form, reduction int) bool) []cell {
+// cells lists the models of a job: those that it takes, by their opsets and the
+// places of their forms and reductions.
+func (m matrix) cells(loss *losses.Loss, dtype ops.DType, takes func(opset, form, reduction int) bool) []cell {
 	var cells []cell
 	for _, opset := range m.Opsets {
-		place := slices.Index(m.turning, opset)
-		if dtype == ops.BFloat16 && opset < 13 || !base && place < 0 {
+		if dtype == ops.BFloat16 && opset < 13 {
 			continue
 		}
 		for _, form := range m.Forms {
 			for _, reduction := range m.reductions(loss) {
-				if base || loss.Head || turn(place, slices.Index(export.Forms(), form), slices.Index(losses.Reductions(), reduction)) {
+				if takes(opset, slices.Index(export.Forms(), form), slices.Index(losses.Reductions(), reduction)) {
 					cells = append(cells, cell{opset, form, reduction})
 				}
 			}
