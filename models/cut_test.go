@@ -264,15 +264,15 @@ func TestCutRefusesWithAReason(t *testing.T) {
 		says   string
 	}{
 		"nothing named":     {digits, nil, "models: cut: no layer is named; name at least one tensor"},
-		"a slip":            {digits, []string{"/relu_output_0"}, `the network has no tensor "/relu_output_0"; did you mean "/Relu_output_0"?`},
+		"a slip":            {digits, []string{"/relu_output_0"}, `there is no tensor "/relu_output_0"; did you mean "/Relu_output_0"?`},
 		"a part":            {digits, []string{"Relu_2"}, `did you mean "/Relu_2_output_0"?`},
-		"something else":    {digits, []string{"relu3_3"}, `has no tensor "relu3_3"; its layers are /c1/Conv_output_0, /Relu_output_0, `},
-		"an empty name":     {digits, []string{""}, `has no tensor ""`},
+		"something else":    {digits, []string{"relu3_3"}, `there is no tensor "relu3_3"; the layers are /c1/Conv_output_0, /Relu_output_0, `},
+		"an empty name":     {digits, []string{""}, `there is no tensor ""`},
 		"twice":             {digits, []string{"logits", "logits"}, `"logits" is named twice`},
 		"an input":          {digits, []string{"image"}, `"image" is an input or an initializer`},
 		"an initializer":    {digits, []string{"c1.weight"}, `"c1.weight" is an input or an initializer`},
 		"of unknown type":   {custom, []string{"h"}, `the element type of "h", which operator Elsewhere makes, is not known`},
-		"without a network": {&models.Model{Proto: new(onnxpb.ModelProto)}, []string{"h"}, `has no tensor "h"`},
+		"without a network": {&models.Model{Proto: new(onnxpb.ModelProto)}, []string{"h"}, `there is no tensor "h"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := test.model.Cut(test.layers...)

@@ -70,12 +70,12 @@ func (m *Model) noSuch(name string) error {
 		}
 	}
 	if near := nearest(name, names); near != "" {
-		return fmt.Errorf("the network has no tensor %q; did you mean %q?", name, near)
+		return fmt.Errorf("there is no tensor %q; did you mean %q?", name, near)
 	}
 	if len(names) == 0 {
-		return fmt.Errorf("the network has no tensor %q", name)
+		return fmt.Errorf("there is no tensor %q", name)
 	}
-	return fmt.Errorf("the network has no tensor %q; its layers are %s", name, sample(names))
+	return fmt.Errorf("there is no tensor %q; the layers are %s", name, sample(names))
 }
 
 // sample lists names, the middle left out where they are many.
