@@ -54,3 +54,45 @@ func ExampleModel_Cut() {
 	// MaxPool /MaxPool_output_0 [N,32,4,4]
 	// 9 nodes, 2 after the cut
 }
+
+// What a perceptual loss is computed from: the features of an image that another
+// model makes, and those of the image that it should be.
+func ExampleJoin() {
+	generator, err := models.Open("../testdata/models/superres.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	classifier, err := models.Open("../testdata/models/digits_cnn.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	features, err := classifier.Cut("/Relu_1_output_0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	twin, err := models.Twin(features, "prediction", "target")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	joint, _, err := models.Join(generator, twin, map[string]string{"prediction/image": "upscaled"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, t := range joint.Inputs() {
+		fmt.Println("input ", t.Name, t.Shape)
+	}
+	for _, t := range joint.Outputs() {
+		fmt.Println("output", t.Name, t.Shape)
+	}
+	// Output:
+	// input  image [N,1,4,4]
+	// input  target/image [N,1,8,8]
+	// output upscaled [N,1,8,8]
+	// output prediction//Relu_1_output_0 [N,32,8,8]
+	// output target//Relu_1_output_0 [N,32,8,8]
+}

@@ -59,14 +59,43 @@ func (j *joining) join() error {
 	j.rename(graph)
 
 	j.joint = copyOf(j.host.Proto)
-	if ir := j.network.Proto.GetIrVersion(); ir > j.joint.GetIrVersion() {
-		j.joint.IrVersion = &ir
-	}
+	j.raiseIR(graph)
 	have := infoNames(j.joint.Graph.Output) // the network may pass on what it is fed
 	graph.Output = only(graph.Output, func(out *onnxpb.ValueInfoProto) bool { return !slices.Contains(have, out.GetName()) })
 	add(j.joint.Graph, graph)
 	j.addImports()
-	return j.addFunctions()
+	if err := j.addFunctions(); err != nil {
+		return err
+	}
+	describeAgain(j.joint, graph.Output)
+	return nil
+}
+
+// raiseIR gives the joint model the newer IR version. Before version 4 every
+// initializer is an input too; later on that would say that it may be replaced.
+func (j *joining) raiseIR(network *onnxpb.GraphProto) {
+	const irOfDefaults = 4
+	host, other := j.host.Proto.GetIrVersion(), j.network.Proto.GetIrVersion()
+	j.joint.IrVersion = proto.Int64(max(host, other))
+	if max(host, other) < irOfDefaults || min(host, other) >= irOfDefaults {
+		return
+	}
+	older := network
+	if host < other {
+		older = j.joint.Graph
+	}
+	constants := initializerNames(older)
+	older.Input = only(older.Input, func(in *onnxpb.ValueInfoProto) bool { return !slices.Contains(constants, in.GetName()) })
+}
+
+// describeAgain completes the shapes of outputs, by what their inputs now are.
+func describeAgain(m *onnxpb.ModelProto, outputs []*onnxpb.ValueInfoProto) {
+	facts := infer(m)
+	for _, out := range outputs {
+		if f := facts[out.GetName()]; f.dtype != ops.Undefined {
+			out.Type = ops.ValueInfo("", f.dtype, f.shape).Type
+		}
+	}
 }
 
 // fit checks that the feeds are possible, and gives the sizes that the network's
@@ -162,11 +191,15 @@ func symbols(g *onnxpb.GraphProto) map[string]bool {
 func eachDim(g *onnxpb.GraphProto, visit func(*onnxpb.TensorShapeProto_Dimension)) {
 	eachGraph(g, func(g *onnxpb.GraphProto) {
 		for _, info := range slices.Concat(g.GetInput(), g.GetOutput(), g.GetValueInfo()) {
-			for _, d := range info.GetType().GetTensorType().GetShape().GetDim() {
+			for _, d := range dims(info) {
 				visit(d)
 			}
 		}
 	})
+}
+
+func dims(info *onnxpb.ValueInfoProto) []*onnxpb.TensorShapeProto_Dimension {
+	return info.GetType().GetTensorType().GetShape().GetDim()
 }
 
 // rename gives the network's tensors and nodes the names that they have behind the

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -29,7 +30,10 @@ func join(t testing.TB, host, network *models.Model, feeds map[string]string) (*
 // as a perceptual loss needs it.
 func TestJoinPutsTwinsBehindAModel(t *testing.T) {
 	host := open(t, "../testdata/models/superres.onnx")
-	features := cut(t, open(t, "../testdata/models/digits_cnn.onnx"), "/Relu_output_0", "/Relu_1_output_0")
+	digits := open(t, "../testdata/models/digits_cnn.onnx")
+	digits.Proto.Graph.Input[0] = ops.ValueInfo("image", ops.Float32, shape(t, "N,1,H,W"))
+	digits.Proto.Graph.ValueInfo = nil
+	features := cut(t, digits, "/Relu_output_0", "/Relu_1_output_0")
 	low, high := samples(t, "superres_low"), samples(t, "superres_high")
 	beforeHost, beforeFeatures := proto.CloneOf(host.Proto), proto.CloneOf(features.Proto)
 
@@ -53,6 +57,11 @@ func TestJoinPutsTwinsBehindAModel(t *testing.T) {
 	}
 	if !proto.Equal(host.Proto, beforeHost) || !proto.Equal(features.Proto, beforeFeatures) {
 		t.Error("a model has changed")
+	}
+	for _, out := range joint.Outputs()[1:] {
+		if !strings.HasSuffix(out.Shape.String(), ",8,8]") {
+			t.Errorf("output %s has shape %s, but images are of 8 x 8", out.Name, out.Shape)
+		}
 	}
 	if weights := joint.Proto.Graph.Initializer; len(weights) != len(host.Proto.Graph.Initializer)+len(features.Proto.Graph.Initializer) {
 		t.Errorf("%d initializers", len(weights))
@@ -176,6 +185,40 @@ func TestJoinOfDifferentOpsetsComputesTheSame(t *testing.T) {
 		if got, want := joint.Proto.GetIrVersion(), max(host.Proto.GetIrVersion(), older.Proto.GetIrVersion()); got != want {
 			t.Errorf("the IR version is %d, want %d", got, want)
 		}
+	}
+}
+
+// Before IR version 4 initializers are inputs too; in a newer model they would be
+// defaults that may be replaced.
+func TestJoinOfDifferentIRVersions(t *testing.T) {
+	old := func() *models.Model {
+		p := small(weight())
+		p.Graph.Input = p.Graph.Input[:2]
+		p.Graph.Node[1].Input[1], p.Graph.Node[1].Output = "weight", []string{"y"}
+		return &models.Model{Proto: p}
+	}
+	recent := func() *models.Model {
+		m := opset(network(node("Neg x -> h"), node("Relu h -> y")), 9)
+		m.Proto.IrVersion = proto.Int64(4)
+		return m
+	}
+	for name, test := range map[string]struct {
+		host, network *models.Model
+		ir            int64
+		inputs        int
+	}{
+		"an old network": {recent(), old(), 4, 1}, "an old host": {old(), recent(), 4, 1}, "both old": {old(), old(), 3, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			joint, _ := join(t, test.host, test.network, map[string]string{"x": "y"})
+			if got := joint.Proto.GetIrVersion(); got != test.ir {
+				t.Errorf("the IR version is %d, want %d", got, test.ir)
+			}
+			if got := len(joint.Proto.Graph.Input); got != test.inputs {
+				t.Errorf("%d inputs, want %d", got, test.inputs)
+			}
+			run(t, joint, map[string]engine.Tensor{"x": choiceInputs[0]})
+		})
 	}
 }
 

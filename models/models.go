@@ -1,5 +1,10 @@
 // Package models handles trained models as files: open, inspect, save. Weights
 // may be in the file or, as large models have them, in files beside it.
+//
+// It also makes a network that was trained for something else serve as the features
+// of a loss: Layers lists its tensors, Cut ends it at some of them, Twin applies it
+// to several images with one set of weights, and Join puts it behind another model.
+// VGG builds the usual such network from its weights.
 package models
 
 import (

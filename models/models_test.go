@@ -274,3 +274,47 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a file says, taking networks apart and putting them together ends, without
+// a panic, in an error or a model that can be saved.
+func FuzzSurgery(f *testing.F) {
+	sparse := small(weight())
+	sparse.Graph.SparseInitializer = []*onnxpb.SparseTensorProto{{}, {Values: weight()}}
+	for _, p := range []*onnxpb.ModelProto{small(weight()), small(apart("data", "0", "8")), choice(), withFunctions(), sparse} {
+		data, err := proto.Marshal(p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		model, err := models.Parse(data)
+		if err != nil {
+			return
+		}
+		before := proto.CloneOf(model.Proto)
+		layers, err := model.Layers()
+		if err != nil {
+			return
+		}
+		for _, l := range layers {
+			part, err := model.Cut(l.Name)
+			if err != nil {
+				continue
+			}
+			both, err := models.Twin(part, "a", "b")
+			if err != nil {
+				continue
+			}
+			input := both.Inputs()[0].Name
+			if joint, _, err := models.Join(model, both, map[string]string{input: l.Name}); err == nil {
+				if _, err := joint.Bytes(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if !proto.Equal(model.Proto, before) {
+			t.Fatal("the model has changed")
+		}
+	})
+}

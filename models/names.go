@@ -137,7 +137,9 @@ func (r renamer) graph(g *onnxpb.GraphProto) {
 		r.rename(&t.Name, r.tensor)
 	}
 	for _, t := range g.SparseInitializer {
-		r.rename(&t.Values.Name, r.tensor)
+		if t.Values != nil {
+			r.rename(&t.Values.Name, r.tensor)
+		}
 	}
 	for _, a := range g.QuantizationAnnotation {
 		r.rename(&a.TensorName, r.tensor)

@@ -15,7 +15,8 @@ import (
 // same weights: initializers, and what nodes compute from no input, are there once.
 // Every other tensor "x" of the network, inputs and outputs among them, is called
 // "copy/x" in a copy. Inputs and outputs are in the order of the copies. Symbolic
-// axes keep their names, so that they stand for the same sizes in all copies.
+// axes keep their names, so that they stand for the same sizes in all copies; see
+// OwnAxes.
 //
 // The network must have one input, of a floating-point type; others need
 // initializers as defaults. A copy's name must not be empty or contain "/". Weights
@@ -191,6 +192,38 @@ func copied(each *onnxpb.GraphProto, shared map[string]bool, name string) *onnxp
 	}
 	renamer{prefixed, func(node string) string { return name + "/" + node }}.graph(g)
 	return g
+}
+
+// OwnAxes gives the symbolic axes of a copy in a model that Twin made names of their
+// own, "copy/N" for "N": the copy's input may then have other sizes than those of the
+// other copies, as an image has whose style is wanted. Join comes after it.
+func (m *Model) OwnAxes(copy string) error {
+	graph, prefix, found := m.Proto.GetGraph(), copy+"/", false
+	own := func(d *onnxpb.TensorShapeProto_Dimension) {
+		if symbol := d.GetDimParam(); symbol != "" {
+			d.Value = &onnxpb.TensorShapeProto_Dimension_DimParam{DimParam: prefix + symbol}
+		}
+	}
+	for _, info := range slices.Concat(graph.GetInput(), graph.GetOutput(), graph.GetValueInfo()) {
+		if strings.HasPrefix(info.GetName(), prefix) {
+			found = true
+			for _, d := range dims(info) {
+				own(d)
+			}
+		}
+	}
+	for _, n := range graph.GetNode() {
+		if !slices.ContainsFunc(n.GetOutput(), func(name string) bool { return strings.HasPrefix(name, prefix) }) {
+			continue
+		}
+		for _, g := range subgraphs(n) {
+			eachDim(g, own)
+		}
+	}
+	if !found {
+		return fmt.Errorf("models: own axes: the model has no copy %q; name one that Twin made", copy)
+	}
+	return nil
 }
 
 // add puts what a graph has into another.

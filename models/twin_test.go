@@ -174,3 +174,21 @@ func TestTwinRefusesWithAReason(t *testing.T) {
 		})
 	}
 }
+
+// An image whose style is wanted need not be as many or as large as the others.
+func TestOwnAxesLetACopyHaveOtherSizes(t *testing.T) {
+	p := network(node("Relu x -> h"), node("ReduceMean h -> y", ops.IntsAttribute("axes", []int64{0})))
+	p.Graph.Input[0] = ops.ValueInfo("x", ops.Float32, shape(t, "N,C"))
+	m := &models.Model{Proto: p}
+	both := twin(t, m, "target", "style")
+	one, three := ramp([]int{1, 5}, 1, 1), ramp([]int{3, 2}, 1, 1)
+	if err := both.OwnAxes("style"); err != nil {
+		t.Fatal(err)
+	}
+	if got := both.Inputs(); got[0].Shape.String() != "[N,C]" || got[1].Shape.String() != "[style/N,style/C]" {
+		t.Errorf("inputs are %v", got)
+	}
+	got := run(t, both, map[string]engine.Tensor{"target/x": three, "style/x": one})
+	wantSame(t, "style/y", got["style/y"], one)
+	wantError(t, both.OwnAxes("prediction"), `models: own axes: the model has no copy "prediction"`)
+}
