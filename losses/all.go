@@ -35,5 +35,12 @@ func Families() []Family {
 			SmoothL1,
 			Huber,
 		}},
+		{"Perceptual", []*Loss{
+			FeatureReconstruction,
+			GramMatrix,
+			Style,
+			TotalVariation,
+			ImagenetNormalization,
+		}},
 	}
 }

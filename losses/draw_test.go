@@ -84,7 +84,7 @@ var extreme = []style{
 type sizes map[string][]int
 
 func usualSizes() sizes {
-	return sizes{"N": {3}, "C": {4}, "H": {5}, "W": {4}, "M": {2}, "...": {2, 2}}
+	return sizes{"N": {3}, "C": {4}, "H": {5}, "W": {4}, "M": {2}, "S": {1}, "P": {3}, "Q": {6}, "...": {2, 2}}
 }
 
 // draw makes inputs as the loss declares them.

@@ -27,10 +27,10 @@ var sizes = map[size]struct {
 	only    []int // without one
 	other   int
 }{
-	small:  {map[string]int{"N": 3, "C": 5, "H": 5, "W": 4}, []int{2, 3, 2, 1}, []int{9, 4, 3, 2}, 3},
-	single: {map[string]int{"N": 2, "C": 1, "H": 3, "W": 3}, []int{1, 3, 1, 2}, []int{1, 3, 1, 2}, 3},
-	empty:  {map[string]int{"N": 0, "C": 3, "H": 3, "W": 3}, []int{2, 1, 1, 1}, []int{0, 3, 1, 2}, 3},
-	large:  {map[string]int{"N": 24, "C": 7, "H": 6, "W": 9}, []int{4, 3, 1, 2}, []int{64, 4, 3, 2}, 3},
+	small:  {map[string]int{"N": 3, "C": 5, "H": 5, "W": 4, "S": 1, "P": 4, "Q": 7}, []int{2, 3, 2, 1}, []int{9, 4, 3, 2}, 3},
+	single: {map[string]int{"N": 2, "C": 1, "H": 3, "W": 3, "S": 2, "P": 3, "Q": 3}, []int{1, 3, 1, 2}, []int{1, 3, 1, 2}, 3},
+	empty:  {map[string]int{"N": 0, "C": 3, "H": 3, "W": 3, "S": 1, "P": 2, "Q": 3}, []int{2, 1, 1, 1}, []int{0, 3, 1, 2}, 3},
+	large:  {map[string]int{"N": 24, "C": 7, "H": 6, "W": 9, "S": 24, "P": 8, "Q": 5}, []int{4, 3, 1, 2}, []int{64, 4, 3, 2}, 3},
 }
 
 // ranksOf lists how many axes "..." stands for when a loss is verified, first the

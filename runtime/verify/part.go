@@ -199,6 +199,8 @@ func (s *solver) axis(name string) int {
 		return classesSize
 	case "H", "W":
 		return imageSize
+	case "S": // a style for all samples
+		return 1
 	}
 	return restSize
 }
