@@ -7,6 +7,38 @@ import (
 	"github.com/onnxloss/onnxloss/ops"
 )
 
+// flattened is a matrix: the axes before axis make its rows, the others its columns.
+func (o *operation) flattened() (ops.Shape, error) {
+	shape := o.input(0).shape
+	if !shape.Known() {
+		return unknownSizes(2), nil
+	}
+	axis := o.integer("axis", 1)
+	if axis != len(shape) {
+		var err error
+		if axis, err = place(axis, len(shape)); err != nil {
+			return nil, err
+		}
+	}
+	return ops.Shape{joined(shape[:axis]), joined(shape[axis:])}, nil
+}
+
+// joined is the size of several axes together.
+func joined(axes ops.Shape) ops.Dim {
+	if len(axes) == 1 {
+		return axes[0]
+	}
+	size := 1
+	for _, d := range axes {
+		n, ok := d.Size()
+		if !ok {
+			return ops.Dim{}
+		}
+		size *= n
+	}
+	return ops.Fixed(size)
+}
+
 func (o *operation) transposed() (ops.Shape, error) {
 	shape := o.input(0).shape
 	if !shape.Known() {

@@ -137,6 +137,10 @@ var schemas = map[string][]schema{
 		{since: 1, signature: "T -> T", types: whole, attributes: "axes INTS"},
 		{since: 13, signature: "T L? -> T", types: whole | bfloats},
 	},
+	"Flatten": {
+		{since: 9, signature: "T -> T", types: whole, attributes: axisOfNode},
+		{since: 13, signature: "T -> T", types: whole | bfloats, attributes: axisOfNode},
+	},
 	"Reshape": {
 		{since: 5, signature: "T L -> T", types: whole},
 		{since: 13, signature: "T L -> T", types: whole | bfloats},

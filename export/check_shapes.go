@@ -38,6 +38,8 @@ func (o *operation) result() (fact, error) {
 	case "Squeeze":
 		f.shape, err = o.squeezed()
 		f.ints = o.ints(0)
+	case "Flatten":
+		f.shape, err = o.flattened()
 	case "Transpose":
 		f.shape, err = o.transposed()
 	case "MatMul":

@@ -54,15 +54,9 @@ func featureReconstructionGradient(in Values, _ Params, upstream Array) (Values,
 	return Values{"prediction": dx, "target": dy}, nil
 }
 
-// buildFeatureReconstruction flattens the samples, so that any number of axes is
-// reduced alike.
 func buildFeatureReconstruction(b *ops.Builder, in map[string]ops.Value, _ Params) ops.Terms {
 	d := b.Label(b.Sub(in["prediction"], in["target"]), "difference")
-	square := b.Mul(d, d)
-	known := ops.Shape{{}, {}}
-	if s := d.Shape(); s.Known() {
-		known[0] = s[0]
-	}
-	flat := b.Reshape(square, b.Int64s(0, -1), known)
-	return ops.Terms{Loss: b.Label(b.ReduceMean(flat, false, 1), "feature_reconstruction")}
+	squares := b.Flatten(b.Mul(d, d))
+	entries := b.Cast(entriesOf(b, squares), d.DType())
+	return ops.Terms{Loss: b.Label(b.Div(b.ReduceSum(squares, false, 1), entries), "feature_reconstruction")}
 }

@@ -96,15 +96,23 @@ func scaledBy(a Array, factor float64) Array {
 }
 
 // buildGram is F Fᵀ / (C·H·W) of [N, C, ...]: the quotient is taken of the matrix of
-// channels by channels, which is smaller than the features.
+// channels by channels, which is smaller than the features. The positions are counted
+// on one channel: Reshape does not find out a size of an empty batch, and to divide
+// whole numbers by no channels ends the process in some engines.
 func buildGram(b *ops.Builder, features ops.Value) ops.Value {
+	shape := b.ShapeOf(features)
+	positions := b.Label(entriesOf(b, b.Flatten(b.Slice(features, 1, 0, 1))), "positions")
 	known := ops.Shape{{}, {}, {}}
 	if s := features.Shape(); s.Known() {
 		known[0], known[1] = s[0], s[1]
 	}
-	rows := b.Label(b.Reshape(features, b.Int64s(0, 0, -1), known), "feature_maps")
-	product := b.MatMul(rows, b.Transpose(rows, 0, 2, 1))
-	sizes := b.Cast(b.ShapeOf(rows), rows.DType())
-	entries := b.Label(b.Mul(b.Slice(sizes, 0, 1, 2), b.Slice(sizes, 0, 2, 3)), "entries")
-	return b.Label(b.Div(product, entries), "gram_matrix")
+	maps := b.Label(b.Reshape(features, b.Concat(0, b.Slice(shape, 0, 0, 2), positions), known), "feature_maps")
+	product := b.MatMul(maps, b.Transpose(maps, 0, 2, 1))
+	entries := b.Label(b.Mul(b.Slice(shape, 0, 1, 2), positions), "entries")
+	return b.Label(b.Div(product, b.Cast(entries, product.DType())), "gram_matrix")
+}
+
+// entriesOf counts the numbers in a row of a matrix, as a vector of one.
+func entriesOf(b *ops.Builder, matrix ops.Value) ops.Value {
+	return b.Label(b.Slice(b.ShapeOf(matrix), 0, 1, 2), "entries")
 }

@@ -127,7 +127,7 @@ func buildVariation(b *ops.Builder, image ops.Value, axis int, p Params) ops.Val
 	if !p.Bool("average") {
 		return total
 	}
-	sizes := b.Cast(b.ShapeOf(d), d.DType())
-	count := b.Label(b.Mul(b.Slice(sizes, 0, 2, 3), b.Slice(sizes, 0, 3, 4)), "count")
+	shape := b.Cast(b.ShapeOf(d), d.DType())
+	count := b.Label(b.Mul(b.Slice(shape, 0, 2, 3), b.Slice(shape, 0, 3, 4)), "count")
 	return b.Div(total, b.Max(count, b.Scalar(count, 1)))
 }

@@ -213,6 +213,8 @@ func operatorCases() []operatorCase {
 		unary("SizeOf", (*builder).SizeOf, sample, engine.Scalar[int64](6)),
 		unary("Unsqueeze", func(b *builder, x value) value { return b.Unsqueeze(x, 1) }, vector(1, 2), table(2, 1, 1, 2)),
 		unary("Squeeze", func(b *builder, x value) value { return b.Squeeze(x, 0) }, table(1, 2, 3, 4), vector(3, 4)),
+		unary("Flatten", (*builder).Flatten, engine.Must([]int{2, 1, 2, 1}, []float32{1, 2, 3, 4}), table(2, 2, 1, 2, 3, 4)),
+		unary("Flatten", (*builder).Flatten, vector(1, 2), table(2, 1, 1, 2)),
 		unary("Reshape", func(b *builder, x value) value { return b.Reshape(x, b.Int64s(3, -1), nil) }, sample, table(3, 2, 1, 2, 3, 4, 6, 5)),
 		{"Concat", 9, []engine.Tensor{sample, table(2, 1, 7, 8)}, func(b *builder, in []value) value { return b.Concat(1, in...) }, table(2, 4, 1, 2, 3, 7, 4, 6, 5, 8)},
 		unary("Slice", func(b *builder, x value) value { return b.Slice(x, 1, 1, 3) }, sample, table(2, 2, 2, 3, 6, 5)),

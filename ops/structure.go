@@ -62,6 +62,35 @@ func (b *Builder) axisOperator(op string, x Value, axis int, shape Shape) Value 
 	return b.emit(op, x.DType(), shape, []Value{x}, IntsAttribute("axes", []int64{int64(axis)}))
 }
 
+// Flatten makes a matrix of x: a row for each entry of the first axis.
+func (b *Builder) Flatten(x Value) Value {
+	shape := Shape{Dim{}, Dim{}}
+	if s := x.Shape(); s.Known() {
+		if len(s) == 0 {
+			b.fail("Flatten: a scalar has no first axis")
+			return Value{}
+		}
+		shape = Shape{s[0], product(s[1:])}
+	}
+	return b.emit("Flatten", x.DType(), shape, []Value{x}, IntAttribute("axis", 1))
+}
+
+// product is the number of elements along the axes together.
+func product(axes Shape) Dim {
+	if len(axes) == 1 {
+		return axes[0]
+	}
+	n := 1
+	for _, d := range axes {
+		size, ok := d.Size()
+		if !ok {
+			return Dim{}
+		}
+		n *= size
+	}
+	return Fixed(n)
+}
+
 // Reshape gives x the shape that an int64 vector holds; known is what is known of
 // it beforehand. A size of -1 is worked out, one of 0 is copied from x.
 func (b *Builder) Reshape(x, shape Value, known Shape) Value {
