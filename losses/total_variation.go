@@ -15,12 +15,12 @@ horizontal = Σ over 0 <= i < H,   0 <= j < W-1 of h(x[i, j+1] - x[i, j])
 distance absolute: h(d) = |d|; distance squared: h(d) = d²
 loss = vertical + horizontal
 average: loss = vertical / ((H-1) W) + horizontal / (H (W-1))`,
-	Meaning: `A regularizer: 0 for an image of one colour, large for noise; one number for each
-channel of each sample. The absolute form lets edges stand, the squared one blurs them. Papers
-and code mean different things by the name: they sum or average, take absolute differences or
-squares; compare the parameters before a weight is carried over. The sums grow with the size of
-the image, the averages do not. A direction in which the image is one pixel wide adds 0. Where
-neighbours are equal the gradient of the absolute form is taken as 0.`,
+	Meaning: `A regularizer: 0 for an image of one colour, large for noise; one number for
+each channel of each sample. The absolute form lets edges stand, the squared one blurs them.
+Papers and code mean different things by the name: they sum or average, take absolute
+differences or squares; compare the parameters before a weight is carried over. The sums grow
+with the size of the image, the averages do not. A single row or column has no neighbours across
+and adds 0 for them. Where neighbours are equal the gradient of the absolute form is taken as 0.`,
 	Paper: "Rudin, Osher, Fatemi: Nonlinear total variation based noise removal algorithms, Physica D 60, 1992 (anisotropic form); as a regularizer in " + johnson,
 	Inputs: []Input{
 		{Name: "image", Role: Prediction, Domain: Real, Shape: "N,C,H,W", Doc: "images, or any maps that should be smooth"},
