@@ -68,7 +68,7 @@ func checkForms(t *testing.T, loss *losses.Loss, params losses.Params, with []st
 			if dtype == ops.BFloat16 && opset < 13 {
 				continue
 			}
-			for _, r := range losses.Reductions() {
+			for _, r := range loss.Reductions() {
 				o := export.Options{Form: form, Opset: opset, DType: dtype, Reduction: r, With: with}
 				model, err := export.Model(loss, params, o)
 				if err != nil {

@@ -10,9 +10,9 @@ var FeatureReconstruction = &Loss{
 loss = ‖φ(prediction) - φ(target)‖² / (C H W)`,
 	Meaning: `How differently a layer of a network sees two images, as the mean square over
 its features: 0 where the layer cannot tell them apart. Early layers keep every pixel, later
-ones content and arrangement without colour and texture. One number a sample; with reduction
-mean it is the mean squared error over everything, which also gives it element by element. The
-scale depends on the layer, so weights do not carry over from one network to another.`,
+ones content and arrangement without colour and texture. One number a sample; its mean is that
+of mse, which has one number an element. The scale depends on the layer, so weights do not carry
+over from one network to another.`,
 	Paper: johnson,
 	Inputs: []Input{
 		{Name: "prediction", Role: Prediction, Domain: Real, Shape: "N,C,...", Doc: "features of the image that is judged"},

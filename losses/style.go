@@ -142,8 +142,7 @@ func styleBound(in Values, p Params, eps float64) (Array, error) {
 	for i, entry := range d.Data {
 		off := ours.Data[i] + theirs.Data[styleOf(i/size, styles)*size+i%size]
 		most := math.Abs(entry) + off
-		spread := off * (math.Abs(entrySlope(entry, p)) + math.Abs(entrySlope(most, p))) / 2
-		bound.Data[i/size] += spread + entryDistance(most, p)*roundings(size, eps)
+		bound.Data[i/size] += off*entrySlope(most, p) + entryDistance(most, p)*roundings(size, eps)
 	}
 	return scaledBy(bound, 1/styleDivisor(p, d.Shape[1])), nil
 }

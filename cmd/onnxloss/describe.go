@@ -45,7 +45,7 @@ it is from.`,
 
 func describe(w io.Writer, loss *losses.Loss) error {
 	var page bytes.Buffer
-	fmt.Fprintf(&page, "%s  (operator %s.%s, version %d)\n", loss.Command(), export.Domain, loss.Name, export.DomainVersion)
+	fmt.Fprintf(&page, "%s\n  operator %s.%s, version %d\n", loss.Command(), export.Domain, loss.Name, export.DomainVersion)
 	section(&page, "", loss.Summary)
 	formula(&page, loss.Formula)
 	section(&page, "MEANING", loss.Meaning)
