@@ -139,6 +139,70 @@ func TestTwinKeepsItsPromiseOfNames(t *testing.T) {
 	}
 }
 
+// annotated is a network with a sparse weight, described tensors, and a note on the
+// quantization of h, whose scale a node reads.
+func annotated() *onnxpb.ModelProto {
+	p := network(node("Mul x s -> h"), node("MatMul h w -> y"))
+	p.Graph.Initializer = []*onnxpb.TensorProto{initializer("s", nil, float32(2))}
+	p.Graph.SparseInitializer = []*onnxpb.SparseTensorProto{{
+		Values: initializer("w", []int{1}, float32(3)), Indices: initializer("", []int{1}, int64(2)), Dims: []int64{2, 2},
+	}}
+	p.Graph.ValueInfo = []*onnxpb.ValueInfoProto{ops.ValueInfo("h", ops.Float32, nil)}
+	note := func(tensor, scale string) *onnxpb.TensorAnnotation {
+		return &onnxpb.TensorAnnotation{TensorName: &tensor, QuantParameterTensorNames: []*onnxpb.StringStringEntryProto{{Key: proto.String("SCALE_TENSOR"), Value: &scale}}}
+	}
+	p.Graph.QuantizationAnnotation = []*onnxpb.TensorAnnotation{note("h", "s"), note("h", "unread")}
+	return p
+}
+
+// notes writes annotations as "tensor:scale".
+func notes(m *models.Model) []string {
+	var list []string
+	for _, a := range m.Proto.Graph.QuantizationAnnotation {
+		list = append(list, a.GetTensorName()+":"+a.QuantParameterTensorNames[0].GetValue())
+	}
+	return list
+}
+
+func TestTwinRenamesWhatIsSaidOfTensors(t *testing.T) {
+	both := twin(t, &models.Model{Proto: annotated()}, "a", "b")
+	if got, want := notes(both), []string{"a/h:s", "a/h:a/unread", "b/h:s", "b/h:b/unread"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("annotations are %v, want %v", got, want)
+	}
+	g := both.Proto.Graph
+	if len(g.SparseInitializer) != 1 || g.SparseInitializer[0].GetValues().GetName() != "w" || g.Node[1].Input[1] != "w" || g.Node[3].Input[1] != "w" {
+		t.Errorf("sparse initializers are %v", g.SparseInitializer)
+	}
+	if len(g.ValueInfo) != 2 || g.ValueInfo[0].GetName() != "a/h" || g.ValueInfo[1].GetName() != "b/h" {
+		t.Errorf("tensors described are %v", g.ValueInfo)
+	}
+}
+
+func TestCutKeepsWhatIsSaidOfTensors(t *testing.T) {
+	c := cut(t, &models.Model{Proto: annotated()}, "y")
+	if got, want := notes(c), []string{"h:s"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("annotations are %v, want %v", got, want)
+	}
+	if got := len(cut(t, &models.Model{Proto: annotated()}, "h").Proto.Graph.SparseInitializer); got != 0 {
+		t.Errorf("%d sparse initializers that are not needed", got)
+	}
+}
+
+// A Loop whose body captures a weight and what was computed before, and has names of
+// its own.
+func TestTwinRenamesInLoops(t *testing.T) {
+	info := func(name string, dtype ops.DType) *onnxpb.ValueInfoProto { return ops.ValueInfo(name, dtype, nil) }
+	body := &onnxpb.GraphProto{
+		Name:   proto.String("body"),
+		Node:   []*onnxpb.NodeProto{node("Identity on -> still"), node("Mul state w -> scaled"), node("Add scaled h -> next")},
+		Input:  []*onnxpb.ValueInfoProto{info("i", ops.Int64), info("on", ops.Bool), info("state", ops.Float32)},
+		Output: []*onnxpb.ValueInfoProto{info("still", ops.Bool), info("next", ops.Float32)},
+	}
+	p := network(node("Neg x -> h"), node("Loop count on_ x -> z", graphAttribute("body", body)), node("Relu z -> y"))
+	p.Graph.Initializer = []*onnxpb.TensorProto{initializer("w", []int{2}, 2, float32(3)), initializer("count", nil, int64(3)), initializer("on_", nil, true)}
+	wantTwin(t, &models.Model{Proto: p}, map[string]engine.Tensor{"a": choiceInputs[0], "b": choiceInputs[1]}, "a", "b")
+}
+
 // A random number that the network draws is drawn by each copy, although it depends
 // on no input.
 func TestTwinDoesNotShareChance(t *testing.T) {

@@ -287,6 +287,9 @@ func TestVGGIsThePapersNetwork(t *testing.T) {
 		byLayer bool
 	}{{16, false}, {19, true}} {
 		t.Run(fmt.Sprint(test.depth), func(t *testing.T) {
+			if testing.Short() && test.depth > 16 {
+				t.Skip("these weights are large")
+			}
 			m, err := models.VGG(test.depth, openWeights(t, encodeSafetensors(t, vggWeights(test.depth, test.byLayer))), 0)
 			if err != nil {
 				t.Fatal(err)
@@ -359,6 +362,9 @@ func floatBits(n int) uint32 {
 }
 
 func TestVGGTakesTheWeightsElementType(t *testing.T) {
+	if testing.Short() {
+		t.Skip("these weights are large")
+	}
 	in := func(dtypes ...ops.DType) map[string]engine.Tensor {
 		tensors := vggWeights(16, false)
 		for i, name := range slices.Sorted(maps.Keys(tensors)) {
