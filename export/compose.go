@@ -1,6 +1,7 @@
 package export
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -25,36 +26,44 @@ type Term struct {
 // its own, and their weighted sum, the output total. It is of the first loss's
 // element type.
 func AttachAll(model *onnxpb.ModelProto, terms []Term, total string) (*onnxpb.ModelProto, error) {
+	attached, err := attachAll(model, terms, total)
+	if err != nil {
+		return nil, fmt.Errorf("export: attach: %w", err)
+	}
+	return attached, nil
+}
+
+func attachAll(model *onnxpb.ModelProto, terms []Term, total string) (*onnxpb.ModelProto, error) {
 	if len(terms) == 0 {
-		return nil, fmt.Errorf("export: attach: there is no loss to attach; name one or more")
+		return nil, errors.New("there is no loss to attach; name one or more")
 	}
 	host, err := newHost(model)
 	if err != nil {
-		return nil, fmt.Errorf("export: attach: %w", err)
+		return nil, err
 	}
 	composition := Composition{}
 	for _, t := range terms {
 		if math.IsNaN(t.Weight) || math.IsInf(t.Weight, 0) {
-			return nil, fmt.Errorf("export: attach %s: its weight is %g; give a finite number", t.Loss.Command(), t.Weight)
+			return nil, fmt.Errorf("%s: its weight is %g; give a finite number", t.Loss.Command(), t.Weight)
 		}
 		if t.Output == "" {
 			t.Output = host.freeOutput(t.Loss.Command())
 		}
 		description, err := host.attach(t.Loss, t.Params, t.AttachOptions)
 		if err == nil && description.Reduction == losses.None {
-			err = fmt.Errorf("its reduction is none, and a total is of numbers; use mean or sum")
+			err = errors.New("its reduction is none, and a total is of numbers; use mean or sum")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("export: attach %s: %w", t.Loss.Command(), err)
+			return nil, fmt.Errorf("%s: %w", t.Loss.Command(), err)
 		}
 		description.Weight = t.Weight
 		composition.Terms = append(composition.Terms, description)
 	}
 	if composition.Total, err = host.outputName(total); err != nil {
-		return nil, fmt.Errorf("export: attach: the total: %w", err)
+		return nil, fmt.Errorf("the total: %w", err)
 	}
 	if err := host.addTotal(composition); err != nil {
-		return nil, fmt.Errorf("export: attach: the total: %w", err)
+		return nil, fmt.Errorf("the total: %w", err)
 	}
 	return host.model, composition.stamp(host.model)
 }

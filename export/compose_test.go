@@ -70,11 +70,11 @@ func TestAttachAllRefusesWhatHasNoTotal(t *testing.T) {
 		{"an unreduced loss", func(terms []export.Term) []export.Term {
 			terms[0].Reduction = losses.None
 			return terms
-		}, "", "export: attach mse: its reduction is none"},
+		}, "", "export: attach: mse: its reduction is none"},
 		{"a weight that is no number", func(terms []export.Term) []export.Term {
 			terms[1].Weight = math.NaN()
 			return terms
-		}, "", "export: attach l1: its weight is NaN"},
+		}, "", "export: attach: l1: its weight is NaN"},
 		{"a name that is taken", func(terms []export.Term) []export.Term { return terms }, "off", `the total: the name "off"`},
 	}
 	for _, test := range tests {

@@ -277,25 +277,3 @@ func opsetOf(imports []*onnxpb.OperatorSetIdProto, domain string) int {
 	}
 	return 0
 }
-
-// minIR is the oldest IR version of a model with this operator set, as the ONNX
-// versioning document lists them.
-func minIR(opset int) int64 {
-	switch {
-	case opset >= 25:
-		return 13
-	case opset == 24:
-		return 12
-	case opset == 23:
-		return 11
-	case opset >= 21:
-		return 10
-	case opset >= 19:
-		return 9
-	case opset >= 15:
-		return 8
-	case opset >= 12:
-		return 7
-	}
-	return int64(opset - 5) // 11: 6, 10: 5, 9: 4
-}

@@ -45,7 +45,7 @@ func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, e
 	}
 	description.Detached = emitted.detached
 	model := &onnxpb.ModelProto{
-		IrVersion:       proto.Int64(minIR(o.Opset)),
+		IrVersion:       proto.Int64(ops.MinIR(o.Opset)),
 		ProducerName:    proto.String("onnxloss"),
 		ProducerVersion: proto.String(Version),
 		OpsetImport:     []*onnxpb.OperatorSetIdProto{opsetImport("", o.Opset)},

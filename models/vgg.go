@@ -67,23 +67,11 @@ func vgg(depth int, weights *Weights, opset int) (*onnxpb.ModelProto, error) {
 		graph.Initializer = append(graph.Initializer, engine.ToProto(p.name, p.tensor))
 	}
 	return &onnxpb.ModelProto{
-		IrVersion:    proto.Int64(irOf(opset)),
+		IrVersion:    proto.Int64(ops.MinIR(opset)),
 		ProducerName: proto.String("onnxloss"),
 		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(int64(opset))}},
 		Graph:        graph,
 	}, nil
-}
-
-// irOf is the IR version that came with an opset, from opset 9 on.
-func irOf(opset int) int64 {
-	first := []int{9, 10, 11, 12, 15, 19, 21, 23, 24, 25} // of IR versions 4, 5, ...
-	ir := int64(3)
-	for _, version := range first {
-		if opset >= version {
-			ir++
-		}
-	}
-	return ir
 }
 
 // parameter is a weight or a bias.

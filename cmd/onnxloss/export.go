@@ -102,7 +102,7 @@ func reportMade(cmd *cobra.Command, model *onnxpb.ModelProto, where string) erro
 	if made.Total == "" {
 		return nil
 	}
-	_, err = fmt.Fprintf(w, "%s: the total of %d losses -> %s\n", where, len(made.Terms), made.Total)
+	_, err = fmt.Fprintf(w, "%s: their weighted sum -> %s\n", where, made.Total)
 	return err
 }
 
