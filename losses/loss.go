@@ -97,9 +97,10 @@ type Loss struct {
 	// loss for inference (tempered-softmax), or a part worth having by itself
 	// (signed-distance-map). Its terms are its result and are not reduced.
 	Head bool
-	// Coupled says that a sample's terms depend on the other samples of the batch,
-	// so that the data must not be cut into batches.
-	Coupled bool
+	// Coupled says under which parameters a sample's terms depend on the other
+	// samples of the batch, so that the data must not be cut into batches; nil is
+	// under none.
+	Coupled func(Params) bool
 	// Figure is the plot of the loss in its documentation; nil where the loss is no
 	// function of one number.
 	Figure *Figure
@@ -127,6 +128,9 @@ type Loss struct {
 	// Accuracy says in words what Bound allows, and why.
 	Accuracy string
 }
+
+// always is a condition that all parameters meet.
+func always(Params) bool { return true }
 
 // Reductions lists the reductions that the loss has: all of them, and None alone
 // for a head. The first is the default.

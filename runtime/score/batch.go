@@ -48,16 +48,21 @@ func newPlan(model *models.Model, d export.Description, given map[string]engine.
 		return nil, fmt.Errorf("the model takes batches of exactly %d samples and %d samples are not a multiple of that; leave out %d, or export the model with a batch axis that varies", fixed, samples, samples%fixed)
 	case fixed > 0:
 		p.batch = fixed
-	case batch == 0 && d.Loss != nil && d.Loss.Coupled:
+	case batch == 0 && coupled(d):
 		p.batch = samples
 	case batch == 0:
 		p.batch = DefaultBatch
 	}
-	if d.Loss != nil && d.Loss.Coupled && p.batch < samples {
+	if coupled(d) && p.batch < samples {
 		return nil, fmt.Errorf("%s weighs each sample by the others of its batch, so that %d samples cannot be run %d at a time; leave the batch size out", d.Loss.Command(), samples, p.batch)
 	}
 	p.assign(perSample, given)
 	return p, nil
+}
+
+// coupled reports whether samples must not be cut into batches.
+func coupled(d export.Description) bool {
+	return d.Loss != nil && d.Loss.Coupled != nil && d.Loss.Coupled(d.Params)
 }
 
 // withLeadingAxes gives weights that broadcast the rank that the model declares, as
