@@ -252,7 +252,7 @@ func criticPenalty(loss *losses.Loss, fixed map[string]any, points func(goldenCa
 			return mapped{}, err
 		}
 		return mapped{rounding: 1e-13, direct: &direct{
-			outputs: map[string]losses.Array{"mean": value, "interpolates": x, "grad_norm": norms(in["gradient"], params.Float("epsilon"), params.String("norm") == "batch")},
+			outputs: map[string]losses.Array{"mean": value, "interpolates": x, "grad_norm": norms(in["gradient"])},
 			grad:    net.byWeights(x, slope),
 		}}, nil
 	}
@@ -278,21 +278,13 @@ func reducedPenalty(c goldenCase, loss *losses.Loss, in losses.Values, params lo
 	return value, g["gradient"], err
 }
 
-// norms is what references return beside their penalty.
-func norms(g losses.Array, epsilon float64, ofBatch bool) losses.Array {
-	rows := g.Shape[0]
-	if ofBatch {
-		rows = 1
-	}
-	norm := losses.Zeros([]int{rows})
+// norms is what references return beside their penalty: plain norms of each sample's
+// gradient, whatever the penalty makes of them.
+func norms(g losses.Array) losses.Array {
+	norm := losses.Zeros(g.Shape[:1])
 	for i, x := range g.Data {
-		norm.Data[i*rows/len(g.Data)] += x * x
-	}
-	for i := range norm.Data {
-		norm.Data[i] = math.Sqrt(norm.Data[i] + epsilon)
-	}
-	if ofBatch {
-		norm.Shape = []int{}
+		at := i * len(norm.Data) / len(g.Data)
+		norm.Data[at] = math.Hypot(norm.Data[at], x)
 	}
 	return norm
 }

@@ -32,7 +32,7 @@ func TestOnnxGoComputesEveryLoss(t *testing.T) {
 		}
 		for _, with := range [][]string{nil, optionalInputs(loss, params)} {
 			for _, dtype := range []ops.DType{ops.Float32, ops.Float64} {
-				for _, r := range losses.Reductions() {
+				for _, r := range loss.Reductions() {
 					for _, opset := range []int{11, 13, 17} {
 						c := lossCase{loss, params, export.Options{Opset: opset, DType: dtype, Reduction: r, With: with}}
 						name := fmt.Sprintf("%s/%v/%s/%s/opset%d", loss.Command(), with, dtype, r, opset)
