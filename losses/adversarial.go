@@ -6,28 +6,28 @@ import (
 	"github.com/onnxloss/onnxloss/ops"
 )
 
-// side is what an adversarial loss makes of one output of the discriminator, for
+// oneSide is what an adversarial loss makes of one output of the discriminator, for
 // real or for generated data: its value, its slope, and how far a lowering's value
 // may be off; nil is an exact one.
-type side struct {
+type oneSide struct {
 	value, slope func(x float64) float64
 	rounding     func(x, eps float64) float64
 }
 
 // identity is an output as it is.
-var identity = side{
+var identity = oneSide{
 	value: func(x float64) float64 { return x },
 	slope: func(float64) float64 { return 1 },
 }
 
 // opposite is an output with the other sign.
-var opposite = side{
+var opposite = oneSide{
 	value: func(x float64) float64 { return -x },
 	slope: func(float64) float64 { return -1 },
 }
 
 // off is the rounding of a side.
-func (s side) off(x, eps float64) float64 {
+func (s oneSide) off(x, eps float64) float64 {
 	if s.rounding == nil {
 		return 0
 	}
@@ -50,11 +50,10 @@ func roundingOf(constant, eps float64) float64 {
 // discriminated lists what a discriminator's loss reads: any number of outputs for
 // generated data where they are not paired with those for real data.
 func discriminated(d Domain, output string, further ...Input) []Input {
-	real := Input{Name: "real", Role: Prediction, Domain: d, Shape: "N,...", Doc: output + " for real data"}
-	fake := Input{Name: "fake", Role: Prediction, Domain: d, Shape: "N,...", When: paired, Doc: output + " for generated data"}
+	real := Input{Name: "real", Role: Prediction, Domain: d, Shape: "N,...", Doc: "for real data: " + output}
+	fake := Input{Name: "fake", Role: Prediction, Domain: d, Shape: "N,...", When: paired, Doc: "for generated data: " + output}
 	many := fake
 	many.Shape, many.When = "M,...", unpaired
-	many.Doc += ", any number of it"
 	return append([]Input{real, fake, many}, further...)
 }
 
@@ -65,13 +64,13 @@ func unpaired(p Params) bool { return !p.Bool("paired") }
 func pairedParam() Param {
 	return Param{
 		Name: "paired", Kind: Bool, Default: true, Try: []any{false},
-		Doc: "true: the i-th term has the i-th real and the i-th generated output; false: every real one has the mean over all generated ones, of which there may be any number. The mean of the loss is the same",
+		Doc: "true: the i-th term adds up the i-th real and the i-th generated output; false: each real one has the mean over all generated ones, of which there may be another number, at least one; the mean of the loss is the same",
 	}
 }
 
 // discriminator makes Value, Gradient and Bound of a loss that adds up a side for
 // real and one for generated data.
-func discriminator(l Loss, sides func(Values, Params) (real, fake side)) *Loss {
+func discriminator(l Loss, sides func(Values, Params) (real, fake oneSide)) *Loss {
 	l.Declare = append(l.Declare, pairedParam())
 	l.Coupled = unpaired
 	l.Value = func(in Values, p Params) (Terms, error) {
@@ -144,8 +143,8 @@ func buildPartners(b *ops.Builder, fakes ops.Value, p Params) ops.Value {
 
 // generator makes Inputs, Value, Gradient and Bound of a loss on the
 // discriminator's output for generated data.
-func generator(l Loss, d Domain, output string, sideOf func(Params) side) *Loss {
-	l.Inputs = []Input{{Name: "fake", Role: Prediction, Domain: d, Shape: "...", Doc: output + " for generated data"}}
+func generator(l Loss, d Domain, output string, sideOf func(Params) oneSide) *Loss {
+	l.Inputs = []Input{{Name: "fake", Role: Prediction, Domain: d, Shape: "...", Doc: "for generated data: " + output}}
 	l.Value = func(in Values, p Params) (Terms, error) {
 		s := sideOf(p)
 		loss := Zeros(in["fake"].Shape)
@@ -173,11 +172,8 @@ func generator(l Loss, d Domain, output string, sideOf func(Params) side) *Loss 
 	return &l
 }
 
-// always is the side of a loss without parameters.
-func alwaysSide(s side) func(Params) side { return func(Params) side { return s } }
-
-// single is one output.
-func single(x float64) Array { return Array{Shape: []int{1}, Data: []float64{x}} }
+// alwaysSide is the side of a loss without parameters.
+func alwaysSide(s oneSide) func(Params) oneSide { return func(Params) oneSide { return s } }
 
 // discriminatorFigure draws both sides, each while the other one is at an output
 // where it costs nothing.
@@ -192,9 +188,10 @@ func onReal(freeFake float64) func(float64) Values {
 	return func(x float64) Values { return Values{"real": single(x), "fake": single(freeFake)} }
 }
 
-func generatorFigure(x string, from, to float64, curves ...Curve) *Figure {
-	for i := range curves {
-		curves[i].At = func(x float64) Values { return Values{"fake": single(x)} }
-	}
-	return &Figure{X: x, From: from, To: to, Curves: curves}
+// single is a batch of one output.
+func single(x float64) Array { return Array{Shape: []int{1}, Data: []float64{x}} }
+
+// onFake is a curve over the output for generated data.
+func onFake(label string, settings map[string]any) Curve {
+	return against(label, settings, "fake", nil)
 }

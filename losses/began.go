@@ -35,10 +35,10 @@ began-convergence does.`,
 		{Label: "generated data, k = 1", At: beganAt(0, 1, 1)},
 		{Label: "generated data, k = 0.3", At: beganAt(0, 1, 0.3)},
 	}},
-}, func(in Values, _ Params) (real, fake side) {
+}, func(in Values, _ Params) (real, fake oneSide) {
 	k := in["k"].Data[0]
 	value := func(x float64) float64 { return -k * x }
-	return identity, side{value: value, slope: func(float64) float64 { return -k }, rounding: relativeTo(value, 1)}
+	return identity, oneSide{value: value, slope: func(float64) float64 { return -k }, rounding: relativeTo(value, 1)}
 })
 
 // beganAt draws x as the error on real data, on generated data, or both.
@@ -58,7 +58,7 @@ graph for the generator exists beside that for the discriminator.`,
 	Paper:    berthelot,
 	Build:    buildIdentity,
 	Accuracy: "exact: a copy",
-	Figure:   generatorFigure(errorAxis, 0, 2, Curve{Label: "BEGAN"}),
+	Figure:   &Figure{X: errorAxis, From: 0, To: 2, Curves: []Curve{onFake("", nil)}},
 }, NonNegative, errorOutput, alwaysSide(identity))
 
 // BEGANBalance is the rule that keeps the game in balance.
@@ -121,8 +121,8 @@ number of each kind.`,
 
 func balanceInputs(further ...Input) []Input {
 	return append([]Input{
-		{Name: "real", Role: Prediction, Domain: NonNegative, Shape: "N,...", Doc: errorOutput + " on real data"},
-		{Name: "fake", Role: Prediction, Domain: NonNegative, Shape: "M,...", Doc: errorOutput + " on generated data"},
+		{Name: "real", Role: Prediction, Domain: NonNegative, Shape: "N,...", Doc: "on real data: " + errorOutput},
+		{Name: "fake", Role: Prediction, Domain: NonNegative, Shape: "M,...", Doc: "on generated data: " + errorOutput},
 	}, further...)
 }
 

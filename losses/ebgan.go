@@ -24,7 +24,7 @@ other way round than in the other games.`,
 	Paper:  zhao,
 	Inputs: discriminated(NonNegative, energyOutput),
 	Declare: []Param{
-		{Name: "margin", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), OpenMin: true, Try: []any{0.3, 10.0}, Doc: "the energy from which on generated data costs nothing; choose it on the scale of the energies"},
+		{Name: "margin", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), Try: []any{0.3, 10.0}, Doc: "the energy from which on generated data costs nothing; choose it on the scale of the energies"},
 	},
 	Build: func(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 		fake := in["fake"]
@@ -33,7 +33,7 @@ other way round than in the other games.`,
 	},
 	Accuracy: "2 ULP relative, and the rounding of a margin that is not a float32 number; unpaired, the mean over M outputs adds M/2 ULP of itself",
 	Figure:   discriminatorFigure(energyAxis, 0, 2, 0, 1),
-}, func(_ Values, p Params) (real, fake side) { return identity, hingeSide(p.Float("margin"), -1) })
+}, func(_ Values, p Params) (real, fake oneSide) { return identity, hingeSide(p.Float("margin"), -1) })
 
 // EBGANGenerator is EBGAN's loss of the generator.
 var EBGANGenerator = generator(Loss{
@@ -46,5 +46,5 @@ discriminator. The paper's pulling-away term, which keeps generated data apart, 
 	Paper:    zhao,
 	Build:    buildIdentity,
 	Accuracy: "exact: a copy",
-	Figure:   generatorFigure(energyAxis, 0, 2, Curve{Label: "EBGAN"}),
+	Figure:   &Figure{X: energyAxis, From: 0, To: 2, Curves: []Curve{onFake("", nil)}},
 }, NonNegative, energyOutput, alwaysSide(identity))

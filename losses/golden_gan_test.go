@@ -187,7 +187,7 @@ func mapBEGAN(c goldenCase) (mapped, error) {
 		if errParams != nil {
 			err = errParams
 		}
-		m := mapped{loss: loss, in: in, params: params, outputs: map[string]losses.Reduction{}, rounding: 1e-15}
+		m := mapped{loss: loss, in: in, params: params, outputs: map[string]losses.Reduction{}, rounding: roundingOf(in)}
 		for _, output := range outputs {
 			m.outputs[output] = r
 		}
@@ -210,9 +210,10 @@ func mapBEGAN(c goldenCase) (mapped, error) {
 func penaltyOf(loss *losses.Loss, fixed map[string]any) mapping {
 	return func(c goldenCase) (mapped, error) {
 		params, err := penaltyParams(c, loss, fixed)
+		in := losses.Values{"gradient": c.Inputs["g"].array()}
 		return mapped{
-			loss: loss, in: losses.Values{"gradient": c.Inputs["g"].array()}, params: params,
-			names: map[string]string{"g": "gradient"}, rounding: 1e-15,
+			loss: loss, in: in, params: params,
+			names: map[string]string{"g": "gradient"}, rounding: roundingOf(in),
 		}, err
 	}
 }

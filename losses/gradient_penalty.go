@@ -2,6 +2,7 @@ package losses
 
 import (
 	"math"
+	"slices"
 
 	"github.com/onnxloss/onnxloss/ops"
 )
@@ -14,7 +15,7 @@ var WGANGradientPenalty = normPenalty(Loss{
 point has that norm, coefficient · target_norm² where the critic is flat. Added to the critic's
 loss it stands for the bounded slope that the Wasserstein distance asks for. The input is the
 critic's gradient with respect to its own input, one row a sample, which the caller computes at
-x = ε real + (1 - ε) fake with ε uniform from 0 to 1, one for each sample. Where a gradient
+x = u real + (1 - u) fake with u uniform from 0 to 1, one for each sample. Where a gradient
 is zero, so is the penalty's own gradient. The coefficient is included: for figures without it
 set 1.`,
 	Paper: "Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville: Improved Training of Wasserstein GANs, NIPS 2017, arXiv:1704.00028",
@@ -57,7 +58,7 @@ it is the R2 penalty. gamma is included: for figures without it set 1, which lea
 		return relativeBound(r1Value, in, p, eps*(float64(widthOf(in["gradient"]))/2+1))
 	},
 	Accuracy: "n/2 + 1 ULP relative for a gradient of n numbers: squares do not cancel, adding up rounds as often as there are numbers",
-	Figure:   penaltyFigure(Curve{Label: "γ = 10"}, Curve{Label: "γ = 1", Settings: map[string]any{"gamma": 1.0}}),
+	Figure:   &Figure{X: normAxis, From: 0, To: 3, Curves: over(ofNorm, "gamma", 10, 1)},
 }
 
 func gradientInput() []Input {
@@ -94,7 +95,8 @@ func r1Gradient(in Values, p Params, upstream Array) (Values, error) {
 
 // normPenalty completes a penalty on the norm of a gradient.
 func normPenalty(l Loss) *Loss {
-	l.Formula = `|g_i| = sqrt(epsilon + Σ_j gradient_ij²), with norm batch: one sum over all samples
+	l.Formula = `norm sample: |g_i| = sqrt(epsilon + Σ_j gradient_ij²)
+norm batch:  |g_i| = sqrt(epsilon + Σ_ij gradient_ij²), the same for every i
 loss_i = coefficient · (|g_i| - target_norm)²`
 	l.Inputs = gradientInput()
 	l.Declare = []Param{
@@ -109,22 +111,19 @@ loss_i = coefficient · (|g_i| - target_norm)²`
 	l.Bound = normPenaltyBound
 	l.Build = buildNormPenalty
 	l.Accuracy = "for a norm over n numbers, n/4 + 1 ULP of the norm and 1 ULP of its distance from the target, times twice that distance, and 2 ULP relative; in float32 the squares overflow where the penalty does, at norms of 1.8e19"
-	l.Figure = penaltyFigure(
-		Curve{Label: "target_norm 1"},
-		Curve{Label: "target_norm 0", Settings: map[string]any{"target_norm": 0.0}},
-		Curve{Label: "coefficient 1", Settings: map[string]any{"coefficient": 1.0}})
+	l.Figure = &Figure{X: normAxis, From: 0, To: 3, Curves: slices.Concat(
+		over(ofNorm, "target_norm", 1, 0), over(ofNorm, "coefficient", 1),
+	)}
 	return &l
 }
 
 func ofBatch(p Params) bool { return p.String("norm") == "batch" }
 
-func penaltyFigure(curves ...Curve) *Figure {
-	for i := range curves {
-		curves[i].At = func(x float64) Values {
-			return Values{"gradient": Array{Shape: []int{1, 1}, Data: []float64{x}}}
-		}
-	}
-	return &Figure{X: "norm of the gradient", From: 0, To: 3, Curves: curves}
+const normAxis = "norm of the gradient"
+
+// ofNorm is a curve over the norm of one sample's gradient.
+func ofNorm(label string, settings map[string]any) Curve {
+	return Curve{Label: label, Settings: settings, At: func(x float64) Values { return Values{"gradient": single(x)} }}
 }
 
 // rowOf is the i-th sample of an array.

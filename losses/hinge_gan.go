@@ -22,7 +22,7 @@ margin itself it is 0 as well.`,
 	},
 	Accuracy: "2 ULP relative: each distance is rounded once, and the terms are never negative; unpaired, the mean over M outputs adds M/2 ULP of itself",
 	Figure:   discriminatorFigure(rawAxis, -3, 3, 1, -1),
-}, func(Values, Params) (real, fake side) { return hingeSide(1, -1), hingeSide(1, 1) })
+}, func(Values, Params) (real, fake oneSide) { return hingeSide(1, -1), hingeSide(1, 1) })
 
 // HingeGenerator is the loss of the generator that plays against it.
 var HingeGenerator = generator(Loss{
@@ -35,13 +35,13 @@ everywhere. The same function as wasserstein-generator.`,
 	Paper:    lim,
 	Build:    buildOpposite,
 	Accuracy: "exact: a change of sign",
-	Figure:   generatorFigure(rawAxis, -3, 3, Curve{Label: "hinge"}),
+	Figure:   &Figure{X: rawAxis, From: -3, To: 3, Curves: []Curve{onFake("", nil)}},
 }, Real, rawOutput, alwaysSide(opposite))
 
 // hingeSide is max(0, margin + direction x), with the slope 0 at the corner.
-func hingeSide(margin, direction float64) side {
+func hingeSide(margin, direction float64) oneSide {
 	value := func(x float64) float64 { return max(0, margin+direction*x) }
-	return side{
+	return oneSide{
 		value: value,
 		slope: func(x float64) float64 {
 			if margin+direction*x > 0 {

@@ -37,7 +37,7 @@ with the generator's c: (a, b, c) = (-1, 1, 0) minimises a Pearson χ² divergen
 	},
 	Accuracy: "4 ULP relative, as squares do not cancel; a code that is not a float32 number adds its own rounding to the distance; unpaired, the mean over M outputs adds M/2 ULP of itself",
 	Figure:   discriminatorFigure(rawAxis, -2, 3, 1, 0),
-}, func(_ Values, p Params) (real, fake side) {
+}, func(_ Values, p Params) (real, fake oneSide) {
 	return leastSquaresSide(p.Float("b")), leastSquaresSide(p.Float("a"))
 })
 
@@ -59,15 +59,13 @@ with the discriminator's codes.`,
 		return ops.Terms{Loss: b.Label(b.Mul(square, b.Scalar(square, 0.5)), "least_squares")}
 	},
 	Accuracy: "4 ULP relative; a code that is not a float32 number adds its own rounding to the distance",
-	Figure: generatorFigure(rawAxis, -2, 3,
-		Curve{Label: "c = 1"},
-		Curve{Label: "c = 0", Settings: map[string]any{"c": 0.0}}),
-}, Real, rawOutput, func(p Params) side { return leastSquaresSide(p.Float("c")) })
+	Figure:   &Figure{X: rawAxis, From: -2, To: 3, Curves: over(onFake, "c", 1, 0)},
+}, Real, rawOutput, func(p Params) oneSide { return leastSquaresSide(p.Float("c")) })
 
 // leastSquaresSide is half the square of the distance from a code. An error of the
 // distance is multiplied by it.
-func leastSquaresSide(code float64) side {
-	return side{
+func leastSquaresSide(code float64) oneSide {
+	return oneSide{
 		value: func(x float64) float64 { return (x - code) * (x - code) / 2 },
 		slope: func(x float64) float64 { return x - code },
 		rounding: func(x, eps float64) float64 {

@@ -35,7 +35,7 @@ the entropy of s instead of 0. The numbers are logits, not probabilities.`
 	l.Accuracy = "5 ULP relative: a sum of terms that are never negative, so nothing cancels; unpaired, the mean over M outputs adds M/2 ULP of itself"
 	l.Figure = discriminatorFigure(logitAxis, -5, 5, 1e4, -1e4,
 		Curve{Label: "real data, label_smoothing 0.1", Settings: map[string]any{"label_smoothing": 0.1}, At: onReal(-1e4)})
-	return discriminator(l, func(_ Values, p Params) (real, fake side) {
+	return discriminator(l, func(_ Values, p Params) (real, fake oneSide) {
 		return smoothedSide(p.Float("label_smoothing")), softplusSide
 	})
 }
@@ -54,22 +54,22 @@ the non-saturating loss is used in practice. The numbers are logits.`,
 		return ops.Terms{Loss: b.Label(b.Neg(buildSoftplus(b, in["fake"], b.Relu(in["fake"]))), "minimax")}
 	},
 	Accuracy: "4 ULP relative: both parts of softplus are never negative, so nothing cancels",
-	Figure:   generatorFigure(logitAxis, -5, 5, Curve{Label: "saturating"}),
+	Figure:   &Figure{X: logitAxis, From: -5, To: 5, Curves: []Curve{onFake("", nil)}},
 }, Real, logitOutput, alwaysSide(saturatingSide))
 
 // softplusSide is the cross-entropy of the label 0.
-var softplusSide = side{value: softplus, slope: sigmoid, rounding: relativeTo(softplus, 4)}
+var softplusSide = oneSide{value: softplus, slope: sigmoid, rounding: relativeTo(softplus, 4)}
 
-var saturatingSide = side{
+var saturatingSide = oneSide{
 	value:    func(x float64) float64 { return -softplus(x) },
 	slope:    func(x float64) float64 { return -sigmoid(x) },
 	rounding: relativeTo(softplus, 4),
 }
 
 // smoothedSide is the cross-entropy of the label 1 - smoothing.
-func smoothedSide(smoothing float64) side {
+func smoothedSide(smoothing float64) oneSide {
 	value := func(x float64) float64 { return (1-smoothing)*softplus(-x) + smoothing*softplus(x) }
-	return side{
+	return oneSide{
 		value:    value,
 		slope:    func(x float64) float64 { return smoothing*sigmoid(x) - (1-smoothing)*sigmoid(-x) },
 		rounding: relativeTo(value, 4),

@@ -32,15 +32,13 @@ numbers are logits.`,
 	},
 	Build:    buildNonSaturating,
 	Accuracy: "4 ULP relative, as nothing cancels; with an epsilon 4 eps absolute and 1 ULP relative, as the logarithm of a probability near 1 has that probability's rounding",
-	Figure: generatorFigure(logitAxis, -25, 5,
-		Curve{Label: "non-saturating"},
-		Curve{Label: "epsilon 1e-8", Settings: map[string]any{"epsilon": 1e-8}}),
-}, Real, logitOutput, func(p Params) side { return nonSaturatingSide(p.Float("epsilon")) })
+	Figure:   &Figure{X: logitAxis, From: -25, To: 5, Curves: over(onFake, "epsilon", 0, 1e-8)},
+}, Real, logitOutput, func(p Params) oneSide { return nonSaturatingSide(p.Float("epsilon")) })
 
-func nonSaturatingSide(epsilon float64) side {
+func nonSaturatingSide(epsilon float64) oneSide {
 	value := func(x float64) float64 { return softplus(-x) }
 	if epsilon == 0 {
-		return side{value: value, slope: func(x float64) float64 { return -sigmoid(-x) }, rounding: relativeTo(value, 4)}
+		return oneSide{value: value, slope: func(x float64) float64 { return -sigmoid(-x) }, rounding: relativeTo(value, 4)}
 	}
 	value = func(x float64) float64 {
 		if x > 0 {
@@ -48,7 +46,7 @@ func nonSaturatingSide(epsilon float64) side {
 		}
 		return -math.Log(sigmoid(x) + epsilon)
 	}
-	return side{
+	return oneSide{
 		value:    value,
 		slope:    func(x float64) float64 { return -sigmoid(x) * sigmoid(-x) / (sigmoid(x) + epsilon) },
 		rounding: func(x, eps float64) float64 { return eps * (4 + math.Abs(value(x))) },

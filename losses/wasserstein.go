@@ -25,7 +25,7 @@ without the critic's scale; its course over training follows the quality of the 
 	},
 	Accuracy: "1 ULP: one subtraction of numbers that are given; unpaired, the mean over M outputs adds M/2 ULP of their mean size",
 	Figure:   discriminatorFigure(criticAxis, -3, 3, 0, 0),
-}, func(Values, Params) (real, fake side) { return opposite, identity })
+}, func(Values, Params) (real, fake oneSide) { return opposite, identity })
 
 // WassersteinGenerator is WGAN's loss of the generator.
 var WassersteinGenerator = generator(Loss{
@@ -37,7 +37,7 @@ origin of its own: only differences mean something. The gradient is -1 everywher
 	Paper:    arjovsky,
 	Build:    buildOpposite,
 	Accuracy: "exact: a change of sign",
-	Figure:   generatorFigure(criticAxis, -3, 3, Curve{Label: "Wasserstein"}),
+	Figure:   &Figure{X: criticAxis, From: -3, To: 3, Curves: []Curve{onFake("", nil)}},
 }, Real, criticOutput, alwaysSide(opposite))
 
 func buildOpposite(b *ops.Builder, in map[string]ops.Value, _ Params) ops.Terms {
