@@ -138,7 +138,13 @@ func buildPartners(b *ops.Builder, fakes ops.Value, p Params) ops.Value {
 	if paired(p) {
 		return fakes
 	}
-	return b.Label(b.ReduceMean(fakes, false), "mean_of_fake")
+	return b.Label(buildMean(b, fakes), "mean_of_fake")
+}
+
+// buildMean counts at run time what it divides by, so that a mean over nothing is
+// NaN on every engine.
+func buildMean(b *ops.Builder, x ops.Value) ops.Value {
+	return b.Div(b.ReduceSum(x, false), b.Cast(b.SizeOf(x), x.DType()))
 }
 
 // generator makes Inputs, Value, Gradient and Bound of a loss on the
@@ -179,8 +185,8 @@ func alwaysSide(s oneSide) func(Params) oneSide { return func(Params) oneSide { 
 // where it costs nothing.
 func discriminatorFigure(x string, from, to, freeReal, freeFake float64, further ...Curve) *Figure {
 	return &Figure{X: x, From: from, To: to, Curves: append([]Curve{
-		{Label: "real data", At: onReal(freeFake)},
-		{Label: "generated data", At: func(x float64) Values { return Values{"real": single(freeReal), "fake": single(x)} }},
+		{Label: "real", At: onReal(freeFake)},
+		{Label: "fake", At: func(x float64) Values { return Values{"real": single(freeReal), "fake": single(x)} }},
 	}, further...)}
 }
 

@@ -31,9 +31,9 @@ began-convergence does.`,
 	},
 	Accuracy: "1 ULP relative and 1 ULP of k fake: one product and one difference, which may cancel; unpaired, the mean over M errors adds M/2 ULP of itself",
 	Figure: &Figure{X: errorAxis, From: 0, To: 2, Curves: []Curve{
-		{Label: "real data", At: beganAt(1, 0, 0)},
-		{Label: "generated data, k = 1", At: beganAt(0, 1, 1)},
-		{Label: "generated data, k = 0.3", At: beganAt(0, 1, 0.3)},
+		{Label: "real", At: beganAt(1, 0, 0)},
+		{Label: "fake, k = 1", At: beganAt(0, 1, 1)},
+		{Label: "fake, k = 0.3", At: beganAt(0, 1, 0.3)},
 	}},
 }, func(in Values, _ Params) (real, fake oneSide) {
 	k := in["k"].Data[0]
@@ -154,8 +154,8 @@ func gapRounding(in Values, p Params, eps float64) (real, gap float64) {
 }
 
 func buildGap(b *ops.Builder, in map[string]ops.Value, gamma float64) (real, gap ops.Value) {
-	real = b.Label(b.ReduceMean(in["real"], false), "mean_of_real")
-	fake := b.Label(b.ReduceMean(in["fake"], false), "mean_of_fake")
+	real = b.Label(buildMean(b, in["real"]), "mean_of_real")
+	fake := b.Label(buildMean(b, in["fake"]), "mean_of_fake")
 	return real, b.Label(b.Sub(b.Mul(real, b.Scalar(real, gamma)), fake), "gap")
 }
 

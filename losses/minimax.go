@@ -34,7 +34,7 @@ the entropy of s instead of 0. The numbers are logits, not probabilities.`
 	l.Build = buildLogisticDiscriminator
 	l.Accuracy = "5 ULP relative: a sum of terms that are never negative, so nothing cancels; unpaired, the mean over M outputs adds M/2 ULP of itself"
 	l.Figure = discriminatorFigure(logitAxis, -5, 5, 1e4, -1e4,
-		Curve{Label: "real data, label_smoothing 0.1", Settings: map[string]any{"label_smoothing": 0.1}, At: onReal(-1e4)})
+		Curve{Label: "real, smoothed", Settings: map[string]any{"label_smoothing": 0.1}, At: onReal(-1e4)})
 	return discriminator(l, func(_ Values, p Params) (real, fake oneSide) {
 		return smoothedSide(p.Float("label_smoothing")), softplusSide
 	})

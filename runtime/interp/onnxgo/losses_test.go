@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/onnxloss/onnxloss/export"
@@ -100,7 +99,7 @@ func (c lossCase) draw(t *testing.T, names []string) (losses.Values, []tensor.Te
 		at := slices.IndexFunc(c.loss.Inputs, func(in losses.Input) bool { return in.Name == name })
 		in := c.loss.Inputs[at]
 		var shape []int
-		for axis := range strings.SplitSeq(in.Shape, ",") {
+		for _, axis := range in.Axes() {
 			shape = append(shape, sizesOf(axis, sizes)...)
 		}
 		array := losses.Zeros(shape)
