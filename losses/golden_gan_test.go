@@ -39,7 +39,6 @@ var ganMappings = map[string]mapping{
 	"gan/gp_of_gradient":             penaltyOf(losses.WGANGradientPenalty, nil),
 	"gan/gp_of_gradient_batchnorm":   penaltyOf(losses.WGANGradientPenalty, map[string]any{"norm": "batch"}),
 	"gan/gp_of_gradient_eps":         penaltyOf(losses.WGANGradientPenalty, map[string]any{"epsilon": 1e-4}),
-	"gan/gp_of_gradient_k":           penaltyOf(losses.DRAGANGradientPenalty, nil),
 	"gan/gp_of_gradient_k_batchnorm": penaltyOf(losses.DRAGANGradientPenalty, map[string]any{"norm": "batch"}),
 
 	"gan/wgan_gp":                    criticPenalty(losses.WGANGradientPenalty, nil, betweenReal),

@@ -39,10 +39,10 @@ var R1GradientPenalty = &Loss{
 	Name:    "R1GradientPenaltyLoss",
 	Summary: "R1: squared norm of the discriminator's gradient at real data",
 	Formula: `loss_i = gamma/2 · Σ_j gradient_ij²`,
-	Meaning: `What the discriminator pays for any slope at real data: 0 where it is flat there, which is
-where a generator that has reached the data leaves it. The input is the discriminator's gradient
-with respect to its own input, at real data, one row a sample; given at generated data instead
-it is the R2 penalty. gamma is included: for figures without it set 1, which leaves the half.`,
+	Meaning: `What the discriminator pays for any slope at real data: 0 where it is flat there, as it
+should be once generated data is where real data is. The input is the discriminator's gradient
+with respect to its own input, at real data, one row a sample; at generated data instead it is
+the R2 penalty. gamma is included: for figures without it set 1, which leaves the half.`,
 	Paper:  "Mescheder, Geiger, Nowozin: Which Training Methods for GANs do actually Converge?, ICML 2018, arXiv:1801.04406",
 	Inputs: gradientInput(),
 	Declare: []Param{
@@ -110,7 +110,7 @@ loss_i = coefficient · (|g_i| - target_norm)²`
 	l.Gradient = normPenaltyGradient
 	l.Bound = normPenaltyBound
 	l.Build = buildNormPenalty
-	l.Accuracy = "for a norm over n numbers, n/4 + 1 ULP of the norm and 1 ULP of its distance from the target, times twice that distance, and 2 ULP relative; in float32 the squares overflow where the penalty does, at norms of 1.8e19"
+	l.Accuracy = "for a norm over n numbers, n/4 + 1 ULP of the norm and 1 ULP of its distance from the target, times twice that distance, and 2 ULP relative; in float32 the squares overflow from norms of 1.8e19 on, about where the penalty itself does"
 	l.Figure = &Figure{X: normAxis, From: 0, To: 3, Curves: slices.Concat(
 		over(ofNorm, "target_norm", 1, 0), over(ofNorm, "coefficient", 1),
 	)}
@@ -153,13 +153,13 @@ func euclidean(vector []float64, epsilon float64) float64 {
 
 // norms gives each sample the norm of its gradient, or of the batch's.
 func norms(g Array, p Params) []float64 {
+	epsilon := p.Float("epsilon")
+	if ofBatch(p) {
+		return Filled(g.Shape[:1], euclidean(g.Data, epsilon)).Data
+	}
 	all := Zeros(g.Shape[:1]).Data
 	for i := range all {
-		vector := g.Data
-		if !ofBatch(p) {
-			vector = rowOf(g, i)
-		}
-		all[i] = euclidean(vector, p.Float("epsilon"))
+		all[i] = euclidean(rowOf(g, i), epsilon)
 	}
 	return all
 }

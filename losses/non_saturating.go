@@ -28,7 +28,7 @@ Some implementations add an epsilon inside the logarithm: it caps the loss at -l
 numbers are logits.`,
 	Paper: "Goodfellow et al.: Generative Adversarial Nets, NIPS 2014, arXiv:1406.2661, section 3",
 	Declare: []Param{
-		{Name: "epsilon", Kind: Float, Default: 0.0, Min: 0, Max: 1, Try: []any{1e-8, 1e-3}, Doc: "added to the probability, as mimicry does with 1e-8; 0 is the paper's loss"},
+		{Name: "epsilon", Kind: Float, Default: 0.0, Min: 1e-30, Max: 1, Also: []float64{0}, Try: []any{1e-8, 1e-3}, Doc: "added to the probability, as mimicry does with 1e-8; 0 is the paper's loss"},
 	},
 	Build:    buildNonSaturating,
 	Accuracy: "4 ULP relative, as nothing cancels; with an epsilon 4 eps absolute and 1 ULP relative, as the logarithm of a probability near 1 has that probability's rounding",
