@@ -105,7 +105,11 @@ func mapMinimaxMimicry(c goldenCase) (mapped, error) {
 	}
 	realLabel, _ := settings["real_label_val"].(float64)
 	fakeLabel, _ := settings["fake_label_val"].(float64)
-	if fakeLabel == 0 && realLabel >= 0 && realLabel <= 1 {
+	oneSided := fakeLabel == 0 && realLabel >= 0 && realLabel <= 1
+	switch {
+	case c.Error != "": // the shapes: labels do not matter
+		return adversarial(c, losses.MinimaxDiscriminator, map[string]any{})
+	case oneSided:
 		return adversarial(c, losses.MinimaxDiscriminator, map[string]any{"label_smoothing": 1 - realLabel})
 	}
 	onReal, dReal, err := meanCrossEntropy(c.Inputs["real"].array(), realLabel)
