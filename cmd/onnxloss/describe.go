@@ -147,7 +147,12 @@ func inputFacts(loss *losses.Loss, in losses.Input) []string {
 
 // example is a command line that exports the loss.
 func example(loss *losses.Loss) string {
-	line := fmt.Sprintf("onnxloss export %s -o %s.onnx", loss.Command(), loss.Command())
+	line, file := "onnxloss export "+loss.Command(), "-o "+loss.Command()+".onnx"
+	if len(line)+len(file) < columns-4 {
+		line += " " + file
+	} else {
+		line += " \\\n      " + file
+	}
 	for _, p := range loss.Declare {
 		for _, value := range p.Try {
 			if _, err := loss.Params(map[string]any{p.Name: value}); err == nil {

@@ -87,7 +87,7 @@ func optionalInputs(loss *losses.Loss, p losses.Params) []string {
 func (c lossCase) draw(t *testing.T, names []string) (losses.Values, []tensor.Tensor) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
-	sizes := map[string][]int{"N": {4}, "C": {3}}
+	sizes := map[string][]int{"N": {4}, "C": {3}, "S": {1}}
 	for _, in := range c.loss.Inputs {
 		if in.Role == losses.Prediction && in.Shape == "..." {
 			sizes["..."] = []int{4, 3}
