@@ -111,8 +111,8 @@ loss_i = coefficient · (|g_i| - target_norm)²`
 	l.Bound = normPenaltyBound
 	l.Build = buildNormPenalty
 	l.Accuracy = "for a norm over n numbers, n/4 + 1 ULP of the norm and 1 ULP of its distance from the target, times twice that distance, and 2 ULP relative; in float32 the squares overflow from norms of 1.8e19 on, about where the penalty itself does"
-	l.Figure = &Figure{X: normAxis, From: 0, To: 3, Curves: slices.Concat(
-		over(ofNorm, "target_norm", 1, 0), over(ofNorm, "coefficient", 1),
+	l.Figure = &Figure{X: normAxis, From: 0, To: 2, Curves: slices.Concat(
+		over(ofNorm, "target_norm", 1, 0.5), over(ofNorm, "coefficient", 1),
 	)}
 	return &l
 }
