@@ -219,6 +219,8 @@ func operatorCases() []operatorCase {
 		{"Concat", 9, []engine.Tensor{sample, table(2, 1, 7, 8)}, func(b *builder, in []value) value { return b.Concat(1, in...) }, table(2, 4, 1, 2, 3, 7, 4, 6, 5, 8)},
 		unary("Slice", func(b *builder, x value) value { return b.Slice(x, 1, 1, 3) }, sample, table(2, 2, 2, 3, 6, 5)),
 		unary("Slice", func(b *builder, x value) value { return b.Slice(x, 1, -1, math.MaxInt64) }, sample, table(2, 1, 3, 5)),
+		unary("Every", func(b *builder, x value) value { return b.Every(x, 1, 0, math.MaxInt64, 2) }, sample, table(2, 2, 1, 3, 4, 5)).from(10),
+		unary("Every", func(b *builder, x value) value { return b.Every(x, 0, 1, -1, 2) }, vector(1, 2, 3, 4, 5), vector(2, 4)).from(10),
 		unary("Atan", (*builder).Atan, vector(0, 1, -1e9), vector(0, math.Pi/4, -math.Pi/2)),
 		unary("Transpose", func(b *builder, x value) value { return b.Transpose(x, 1, 0) }, sample, table(3, 2, 1, 4, 2, 6, 3, 5)),
 		{"MatMul", 9, []engine.Tensor{sample, table(3, 1, 1, 10, 100)}, func(b *builder, in []value) value { return b.MatMul(in[0], in[1]) }, table(2, 1, 321, 564)},
@@ -343,6 +345,7 @@ func TestEachOpsetGetsItsForm(t *testing.T) {
 	largest := func(b *builder, x value) value { return b.ReduceMax(x, false, 1) }
 	clip := func(b *builder, x value) value { return b.Clip(x, 0, 1) }
 	slice := func(b *builder, x value) value { return b.Slice(x, 1, 0, 1) }
+	every := func(b *builder, x value) value { return b.Every(x, 1, 0, -1, 2) }
 	unsqueeze := func(b *builder, x value) value { return b.Unsqueeze(x, 0) }
 	squeeze := func(b *builder, x value) value { return b.Squeeze(x, 0) }
 	logSoftmax := func(b *builder, x value) value { return b.LogSoftmax(x, 1) }
@@ -368,6 +371,7 @@ func TestEachOpsetGetsItsForm(t *testing.T) {
 		{"Clip", ops.Float64, clip, 12, 26, "Clip3"},
 		{"Slice", ops.Float32, slice, 9, 9, "Slice1 starts ends axes"},
 		{"Slice", ops.Float32, slice, 10, 26, "Slice4"},
+		{"Every", ops.Float32, every, 10, 26, "Slice5"},
 		{"Unsqueeze", ops.Float32, unsqueeze, 9, 12, "Unsqueeze1 axes"},
 		{"Unsqueeze", ops.Float32, unsqueeze, 13, 26, "Unsqueeze2"},
 		{"Squeeze", ops.Float32, squeeze, 9, 12, "Squeeze1 axes"},
