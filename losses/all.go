@@ -63,5 +63,12 @@ func Families() []Family {
 			BEGANBalance,
 			BEGANConvergence,
 		}},
+		{"Image gradient", []*Loss{
+			SpatialGradient,
+			ImageGradient,
+			GradientMagnitude,
+			LaplacianPyramid,
+			MaskImageGradientConsistency,
+		}},
 	}
 }

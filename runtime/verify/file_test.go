@@ -84,6 +84,9 @@ func TestExportedFilesHold(t *testing.T) {
 		{"weights", losses.SoftmaxFocal, export.Options{With: []string{"weight"}, IndexType: ops.Int32}},
 		{"fixed sizes", losses.SoftmaxCrossEntropy, export.Options{DType: ops.Float16, Shapes: map[string]ops.Shape{"logits": shape(t, "2,3,4,5")}}},
 		{"broadcast weights", losses.SigmoidCrossEntropy, export.Options{With: []string{"weight"}, Shapes: map[string]ops.Shape{"logits": shape(t, "B,7"), "weight": shape(t, "7")}}},
+		{"a pyramid of five levels", losses.LaplacianPyramid, export.Options{Reduction: losses.None, Shapes: map[string]ops.Shape{"prediction": shape(t, "2,1,33,65")}}},
+		{"weights of pixels for all channels", losses.ImageGradient, export.Options{With: []string{"weight"}, Shapes: map[string]ops.Shape{"weight": shape(t, "N,1,H,W")}}},
+		{"weights of channels", losses.ImageGradient, export.Options{With: []string{"weight"}, Shapes: map[string]ops.Shape{"prediction": shape(t, "2,3,7,8"), "weight": shape(t, "3,1,1")}}},
 		{"open rank", losses.SigmoidFocalStar, export.Options{Shapes: map[string]ops.Shape{"logits": nil}}},
 	}
 	for _, test := range tests {
