@@ -29,6 +29,11 @@ func Families() []Family {
 			SigmoidFocalStar,
 			SoftmaxFocal,
 		}},
+		{"Segmentation", []*Loss{
+			Dice,
+			GeneralizedDice,
+			Tversky,
+		}},
 		{"Regression", []*Loss{
 			MSE,
 			L1,

@@ -1,0 +1,418 @@
+package losses
+
+import (
+	"math"
+
+	"github.com/onnxloss/onnxloss/ops"
+)
+
+// Losses of the overlap of two regions, a predicted and a true one, are all
+//
+//	1 - (hit + smooth_nr) / (hit + miss + smooth_dr)
+//
+// where hit and miss are sums over a class's positions of something never negative.
+// Written as (miss + smooth_dr - smooth_nr) / (hit + miss + smooth_dr) it does not
+// cancel where the overlap is nearly perfect.
+
+// pixel is what one position adds to hit and miss of its class, and how that changes
+// with the probability and with the share.
+type pixel struct {
+	hit, miss       float64
+	hitByP, missByP float64
+	hitByT, missByT float64
+}
+
+// measure compares a class's probability p, 1 - p being q, with its share t.
+type measure func(p, q, t float64, params Params) pixel
+
+// dicePixel makes hit + miss the sizes of both regions together: 2 p t, and what is
+// in one of them only.
+func dicePixel(p, q, t float64) pixel {
+	return pixel{
+		hit: 2 * p * t, hitByP: 2 * t, hitByT: 2 * p,
+		miss: p*(1-t) + q*t, missByP: 1 - 2*t, missByT: q - p,
+	}
+}
+
+// ratio is the loss as a function of hit and miss, with its derivatives. Where there
+// is neither, prediction and target agree that the class is not there: 0.
+type ratio struct{ loss, byHit, byMiss float64 }
+
+func ratioOf(hit, miss float64, p Params) ratio {
+	nr, dr := p.Float("smooth_nr"), p.Float("smooth_dr")
+	total := hit + miss + dr
+	if total == 0 {
+		return ratio{}
+	}
+	loss := (miss + (dr - nr)) / total
+	return ratio{loss: loss, byHit: -loss / total, byMiss: (hit + nr) / total / total}
+}
+
+// ratioBound is how far the loss moves when hit and miss are off by so much.
+func ratioBound(hit, miss, hitError, missError float64, p Params, eps float64) float64 {
+	r := ratioOf(hit, miss, p)
+	total := hit + miss + p.Float("smooth_dr")
+	off := hitError + missError
+	if total == 0 && off == 0 {
+		return 0
+	}
+	if !(off < total/2) {
+		// So little is there that it may be lost, or made of rounding.
+		return 1 + math.Abs(r.loss)
+	}
+	byMiss := (hit + p.Float("smooth_nr")) / total
+	return (math.Abs(r.loss)*hitError+byMiss*missError)/(total-off) + 4*eps*math.Abs(r.loss)
+}
+
+// overlap is the sums of a loss over its regions: one for each class of each sample
+// or, with batch, for each class.
+type overlap struct {
+	measure    measure
+	params     Params
+	prediction Array
+	labels     labels
+	c          classes
+	rows       int // samples, or 1 with batch
+
+	hit, miss, size []float64 // [rows, C]; size is that of the true region
+	counted         []float64 // 1 for a row of which some position counts, else 0
+}
+
+func overlapOf(in Values, p Params, m measure) *overlap {
+	c := classesOf(in["prediction"])
+	o := &overlap{measure: m, params: p, prediction: in["prediction"], labels: labelsOf(in, p, c), c: c, rows: c.outer}
+	if p.Bool("batch") {
+		o.rows = 1
+	}
+	regions := o.rows * c.count
+	hit, miss, size := make([][]float64, regions), make([][]float64, regions), make([][]float64, regions)
+	o.counted = make([]float64, o.rows)
+	o.each(func(row, _ int, d distribution, share []float64) {
+		o.counted[row] = 1
+		for k, t := range share {
+			x, at := m(d.p[k], d.miss[k], t, p), row*c.count+k
+			hit[at], miss[at], size[at] = append(hit[at], x.hit), append(miss[at], x.miss), append(size[at], t)
+		}
+	})
+	if o.labels.soft {
+		o.counted = Filled([]int{o.rows}, 1).Data
+	}
+	for at := range regions {
+		o.hit, o.miss, o.size = append(o.hit, sum(hit[at])), append(o.miss, sum(miss[at])), append(o.size, sum(size[at]))
+	}
+	return o
+}
+
+// each goes through the positions that count.
+func (o *overlap) each(f func(row, position int, d distribution, share []float64)) {
+	share := make([]float64, o.c.count)
+	for i := range o.c.positions() {
+		if _, counts := o.labels.at(i, share); counts {
+			f(min(i/o.c.inner, o.rows-1), i, probabilitiesAt(o.prediction, o.c, i, o.params), share)
+		}
+	}
+}
+
+// gradient turns the slopes by hit and miss of every region into the gradients by the
+// inputs.
+func (o *overlap) gradient(byHit, byMiss []float64) Values {
+	dx, dt := Zeros(o.prediction.Shape), Zeros(o.prediction.Shape)
+	slope := make([]float64, o.c.count)
+	o.each(func(row, position int, d distribution, share []float64) {
+		for k, t := range share {
+			x, at := o.measure(d.p[k], d.miss[k], t, o.params), row*o.c.count+k
+			slope[k] = byHit[at]*x.hitByP + byMiss[at]*x.missByP
+			dt.Data[o.c.index(position, k)] = byHit[at]*x.hitByT + byMiss[at]*x.missByT
+		}
+		for k, byX := range d.backward(slope, o.params) {
+			dx.Data[o.c.index(position, k)] = byX
+		}
+	})
+	if o.labels.soft {
+		return Values{"prediction": dx, "target": dt}
+	}
+	return Values{"prediction": dx}
+}
+
+// errors bounds what rounding makes of hit and miss: of the probabilities, of what
+// is computed from them at a position, and of adding up.
+func (o *overlap) errors(eps float64) (hit, miss []float64) {
+	hit, miss = make([]float64, len(o.hit)), make([]float64, len(o.miss))
+	least := smallestNormal(eps)
+	o.each(func(row, _ int, d distribution, share []float64) {
+		for k, t := range share {
+			at := row*o.c.count + k
+			off := d.rounding(k, eps, o.params) + 2*least
+			x := o.measure(d.p[k], d.miss[k], t, o.params)
+			hit[at] += math.Abs(x.hitByP)*off + least
+			miss[at] += math.Abs(x.missByP)*off + off*off + least + eps*x.hit
+		}
+	})
+	terms := float64(o.c.positions()/max(1, o.rows) + 6)
+	for at := range hit {
+		hit[at] += terms * eps / 2 * o.hit[at]
+		miss[at] += terms * eps / 2 * o.miss[at]
+	}
+	return hit, miss
+}
+
+// smallestNormal is the smallest normal number of the type whose spacing at 1 is eps;
+// engines may take what is below for 0.
+func smallestNormal(eps float64) float64 {
+	if eps < 0x1p-30 {
+		return 0x1p-1022
+	}
+	return 0x1p-126
+}
+
+// shape is that of a number for each region.
+func (o *overlap) shape() []int {
+	if o.params.Bool("batch") {
+		return []int{o.c.count}
+	}
+	return []int{o.rows, o.c.count}
+}
+
+// weights is the weight of each region's term: its class's, and 0 where no position
+// counts.
+func (o *overlap) weights(in Values) Array {
+	weights, perClass := Zeros(o.shape()), classWeights(in, o.c.count)
+	for at := range weights.Data {
+		weights.Data[at] = o.counted[at/o.c.count] * perClass[at%o.c.count]
+	}
+	return weights
+}
+
+// ofRegions makes Value, Gradient and Bound of a loss with a term for each region.
+func ofRegions(l Loss, m measure) *Loss {
+	l.Value = func(in Values, p Params) (Terms, error) {
+		o := overlapOf(in, p, m)
+		loss, weights := Zeros(o.shape()), o.weights(in)
+		for at, w := range weights.Data {
+			loss.Data[at] = w * ratioOf(o.hit[at], o.miss[at], p).loss
+		}
+		return Terms{Loss: loss, Weight: &weights}, nil
+	}
+	l.Gradient = func(in Values, p Params, upstream Array) (Values, error) {
+		o := overlapOf(in, p, m)
+		byHit, byMiss := make([]float64, len(o.hit)), make([]float64, len(o.hit))
+		for at, w := range o.weights(in).Data {
+			r := ratioOf(o.hit[at], o.miss[at], p)
+			byHit[at], byMiss[at] = upstream.Data[at]*w*r.byHit, upstream.Data[at]*w*r.byMiss
+		}
+		return o.gradient(byHit, byMiss), nil
+	}
+	l.Bound = func(in Values, p Params, eps float64) (Array, error) {
+		o := overlapOf(in, p, m)
+		hit, miss := o.errors(eps)
+		bound := Zeros(o.shape())
+		for at, w := range o.weights(in).Data {
+			bound.Data[at] = w * ratioBound(o.hit[at], o.miss[at], hit[at], miss[at], p, eps)
+		}
+		return bound, nil
+	}
+	return &l
+}
+
+// regionInputs lists the inputs of a loss on the overlap of regions.
+func regionInputs(weight string) []Input {
+	given := func(p Params) bool { return p.String("activation") == "none" }
+	raw := func(p Params) bool { return p.String("activation") != "none" }
+	soft := func(p Params) bool { return p.Bool("soft_targets") }
+	hard := func(p Params) bool { return !p.Bool("soft_targets") }
+	return []Input{
+		{Name: "prediction", Role: Prediction, Domain: Real, Shape: "N,C,...", When: raw, Doc: "one logit a class, classes on axis 1"},
+		{Name: "prediction", Role: Prediction, Domain: UnitInterval, Shape: "N,C,...", When: given, Doc: "one probability a class, classes on axis 1"},
+		{Name: "target", Role: Target, Domain: ClassIndex, Shape: "N,...", When: hard, Doc: "the index of each position's class"},
+		{Name: "target", Role: Target, Domain: Binary, Shape: "N,C,...", When: soft, Doc: "a mask for each class; numbers in between are shares"},
+		{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: weight},
+	}
+}
+
+// regionParams lists the parameters that losses on the overlap of regions share.
+func regionParams(further ...Param) []Param {
+	return append([]Param{
+		activationParam(),
+		softTargetsParam(),
+		ignoreIndexParam(),
+		{Name: "batch", Kind: Bool, Default: false, Try: []any{true}, Doc: "take the samples of the batch together as one region a class"},
+		{Name: "smooth_nr", Kind: Float, Default: 0.0, Min: 0, Max: math.Inf(1), Try: []any{1e-5, 1.0}, Doc: "added to the numerator of the overlap; MONAI: 1e-5"},
+		{Name: "smooth_dr", Kind: Float, Default: 0.0, Min: 0, Max: math.Inf(1), Try: []any{1e-5, 1.0}, Doc: "added to the denominator of the overlap; MONAI: 1e-5, kornia: 1e-8"},
+	}, further...)
+}
+
+// regionsAccuracy is what the bounds of these losses have in common.
+const regionsAccuracy = "the errors of the sums, carried through the quotient: half an eps a position for adding up, and those of the probabilities, eps · (|log p|/2 + C/2 + 4) of each with softmax; 1 or more where next to nothing is predicted of an absent class, for there the loss jumps from 1 to 0 when the last probability is lost"
+
+func activationParam() Param {
+	return Param{Name: "activation", Kind: String, Default: "softmax", Values: []string{"softmax", "sigmoid", "none"}, Try: []any{"sigmoid", "none"}, Doc: "what makes probabilities of the prediction: softmax over the classes, sigmoid for classes that do not exclude each other, none where it holds them already"}
+}
+
+// probabilitiesAt applies the activation at a position; only softmax gives logP.
+func probabilitiesAt(prediction Array, c classes, position int, p Params) distribution {
+	activation := p.String("activation")
+	if activation == "softmax" {
+		return softmaxAt(prediction, c, position)
+	}
+	d := distribution{p: make([]float64, c.count), miss: make([]float64, c.count)}
+	for k := range c.count {
+		x := prediction.Data[c.index(position, k)]
+		if activation == "sigmoid" {
+			d.p[k], d.miss[k] = sigmoid(x), sigmoid(-x)
+		} else {
+			d.p[k], d.miss[k] = x, 1-x
+		}
+	}
+	return d
+}
+
+// backward turns slopes by the probabilities into those by the prediction.
+func (d distribution) backward(slope []float64, p Params) []float64 {
+	by := make([]float64, len(slope))
+	switch p.String("activation") {
+	case "softmax":
+		for k := range by {
+			by[k] = d.p[k] * slope[k]
+		}
+		others := sumOfOthers(by)
+		for k := range by {
+			// p slope - p Σ p slope, with the class's own part taken out of both
+			by[k] = by[k]*d.miss[k] - d.p[k]*others[k]
+		}
+	case "sigmoid":
+		for k := range by {
+			by[k] = slope[k] * d.p[k] * d.miss[k]
+		}
+	default:
+		copy(by, slope)
+	}
+	return by
+}
+
+// rounding bounds the error of a probability: e^x has the error of its exponent.
+func (d distribution) rounding(k int, eps float64, p Params) float64 {
+	switch p.String("activation") {
+	case "softmax":
+		if d.p[k] == 0 {
+			return 0
+		}
+		return eps * d.p[k] * (math.Abs(d.logP[k])/2 + float64(len(d.p))/2 + 4)
+	case "sigmoid":
+		return 4 * eps * d.p[k]
+	}
+	return 0
+}
+
+// regions is what the lowerings of these losses start from.
+type regions struct {
+	probability ops.Value // [N,C,...], 0 where ignored
+	share       ops.Value // [N,C,...], the target's
+	counted     ops.Value // [N], or a scalar with batch: 1 where a position counts; absent with soft targets
+	batch       bool
+}
+
+func buildRegions(b *ops.Builder, in map[string]ops.Value, p Params) regions {
+	prediction := in["prediction"]
+	r := regions{probability: buildActivation(b, prediction, p), share: in["target"], batch: p.Bool("batch")}
+	if p.Bool("soft_targets") {
+		return r
+	}
+	t := buildIndexTarget(b, prediction, in["target"], p)
+	r.share = buildOneHot(b, t, prediction)
+	r.probability = b.Label(b.Mul(r.probability, b.Unsqueeze(t.keep, 1)), "counted_probability")
+	positions := sumFrom(b, t.keep, 1, r.batch)
+	r.counted = b.Label(b.Cast(b.Greater(positions, b.Scalar(positions, 0)), positions.DType()), "counted")
+	return r
+}
+
+func buildActivation(b *ops.Builder, x ops.Value, p Params) ops.Value {
+	switch p.String("activation") {
+	case "softmax":
+		return b.Label(b.Softmax(x, 1), "probability")
+	case "sigmoid":
+		// Engines' own Sigmoid is 0 where it should be small, which tells an empty
+		// region from one that is not.
+		one := b.Scalar(x, 1)
+		return b.Label(b.Div(one, b.Add(one, b.Exp(b.Neg(x)))), "probability")
+	}
+	return x
+}
+
+// sum adds up over the positions of each region.
+func (r regions) sum(b *ops.Builder, x ops.Value) ops.Value { return sumFrom(b, x, 2, r.batch) }
+
+// sumFrom adds up over the axes from first on, and over the batch if asked to. Where
+// the rank is open these axes are made one.
+func sumFrom(b *ops.Builder, x ops.Value, first int, batch bool) ops.Value {
+	rank := len(x.Shape())
+	if !x.Shape().Known() {
+		shape := make([]int, first+1)
+		shape[first] = -1
+		rank, x = first+1, b.Reshape(x, b.Int64s(shape...), nil)
+	}
+	var axes []int
+	if batch {
+		axes = append(axes, 0)
+	}
+	for axis := first; axis < rank; axis++ {
+		axes = append(axes, axis)
+	}
+	if len(axes) == 0 {
+		return x
+	}
+	return b.ReduceSum(x, false, axes...)
+}
+
+// buildRatio is (miss + dr - nr) / (hit + miss + dr), and 0 where the divisor is.
+func buildRatio(b *ops.Builder, hit, miss ops.Value, p Params) ops.Value {
+	nr, dr := p.Float("smooth_nr"), p.Float("smooth_dr")
+	total := b.Add(hit, miss)
+	if dr != nr {
+		miss = b.Add(miss, b.Scalar(miss, dr-nr))
+	}
+	if dr > 0 {
+		return b.Label(b.Div(miss, b.Add(total, b.Scalar(total, dr))), "one_minus_overlap")
+	}
+	empty := b.Equal(total, b.Scalar(total, 0))
+	loss := b.Div(miss, b.Where(empty, b.Scalar(total, 1), total))
+	if nr > 0 {
+		loss = b.Where(empty, b.Scalar(loss, 0), loss)
+	}
+	return b.Label(loss, "one_minus_overlap")
+}
+
+// terms weighs the loss of each region by its class, and by 0 where no position
+// counts.
+func (r regions) terms(b *ops.Builder, loss, classWeight ops.Value) ops.Terms {
+	factor := r.counted
+	if factor.Present() && !r.batch {
+		factor = b.Unsqueeze(factor, 1)
+	}
+	switch {
+	case !factor.Present() && !classWeight.Present():
+		return ops.Terms{Loss: loss}
+	case !factor.Present():
+		factor = classWeight
+	case classWeight.Present():
+		factor = b.Mul(factor, classWeight)
+	}
+	ones := b.Filled(b.ShapeOf(loss), loss.DType(), 1, loss.Shape())
+	return ops.Terms{Loss: scale(b, loss, factor), Weight: b.Label(scale(b, ones, factor), "weight_of_region")}
+}
+
+// growing is a curve over the size of a predicted region: it grows inside the true
+// one, of size 1, until it fills that, and outside from then on.
+func growing(label string, settings map[string]any) Curve {
+	all := map[string]any{"activation": "none", "soft_targets": true}
+	for name, value := range settings {
+		all[name] = value
+	}
+	return Curve{Label: label, Settings: all, At: func(x float64) Values {
+		return Values{
+			"prediction": {Shape: []int{1, 1, 2}, Data: []float64{min(x, 1), max(x-1, 0)}},
+			"target":     {Shape: []int{1, 1, 2}, Data: []float64{1, 0}},
+		}
+	}}
+}
+
+const growingX = "size of the prediction; up to 1 it fills the target, beyond it is outside"
