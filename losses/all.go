@@ -23,6 +23,10 @@ func Families() []Family {
 		{"Classification", []*Loss{
 			SoftmaxCrossEntropy,
 			SigmoidCrossEntropy,
+			BinaryCrossEntropy,
+			NLL,
+			KLDivergence,
+			Hinge,
 		}},
 		{"Focal", []*Loss{
 			SigmoidFocal,

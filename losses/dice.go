@@ -24,7 +24,7 @@ is.`,
 		Param{Name: "squared_pred", Kind: Bool, Default: false, Try: []any{true}, Doc: "square p and t in the denominator, as the paper does"},
 		Param{Name: "jaccard", Kind: Bool, Default: false, Try: []any{true}, Doc: "intersection over union instead of Dice"},
 	),
-	Check:    checkIgnoreIndex,
+	Check:    checkRegions,
 	Build:    buildDice,
 	Accuracy: regionsAccuracy,
 	Figure: &Figure{X: growingX, From: 0, To: 3, Curves: []Curve{

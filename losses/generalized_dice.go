@@ -50,7 +50,7 @@ func checkGeneralizedDice(p Params) error {
 	if p.String("w_type") == "uniform" && p.Float("epsilon") > 0 {
 		return fmt.Errorf("epsilon goes with w_type square or simple; with uniform the size of a class does not matter")
 	}
-	return checkIgnoreIndex(p)
+	return checkRegions(p)
 }
 
 // generalized is the overlap of all classes of a row.

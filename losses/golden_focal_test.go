@@ -17,11 +17,11 @@ var focalMappings = map[string]mapping{
 	"focal/sigmoid_monai":           mapSigmoidMonai,
 	"focal/sigmoid_star":            mapSigmoidStar,
 	"focal/softmax_kornia":          mapSoftmaxKornia,
+	"focal/probs_boundaryloss":      mapFocalOfProbabilities,
 	"focal/softmax_monai":           mapSoftmaxMonai,
 }
 
 var focalExclusions = []goldenExclusion{
-	{"focal/probs_boundaryloss", "focal loss on probabilities: not in the catalogue", nil},
 	{"focal/sigmoid_monai", "sigmoid_monai with soft labels modulates by σ(-x(2y-1))^γ, which is not (1-p_t)^γ", softLabels},
 }
 

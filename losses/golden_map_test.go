@@ -16,11 +16,11 @@ type mapping = func(goldenCase) (mapped, error)
 // repository's folder; elsewhere is what only other folders have.
 var (
 	mappings = merged(focalMappings, baselineMappings, bitemperedMappings, ganMappings,
-		iouMappings, boundaryMappings, perceptualMappings, gradientMappings)
+		iouMappings, boundaryMappings, diceMappings, perceptualMappings, gradientMappings)
 	exclusions = slices.Concat(focalExclusions, baselineExclusions, bitemperedExclusions, ganExclusions,
-		iouExclusions, boundaryExclusions, perceptualExclusions, gradientExclusions)
+		iouExclusions, boundaryExclusions, diceExclusions, perceptualExclusions, gradientExclusions)
 	elsewhere = slices.Concat(focalElsewhere, baselineElsewhere, bitemperedElsewhere, ganElsewhere,
-		iouElsewhere, boundaryElsewhere, perceptualElsewhere, gradientElsewhere)
+		iouElsewhere, boundaryElsewhere, diceElsewhere, perceptualElsewhere, gradientElsewhere)
 )
 
 func merged(families ...map[string]mapping) map[string]mapping {
@@ -60,6 +60,9 @@ type mapped struct {
 	// undo turns our gradient by the logits into the shape of the reference's
 	// input; nil where it has that.
 	undo func(losses.Array) losses.Array
+	// upstream gives the reference's upstream gradient the shape of our terms; nil
+	// where it has that.
+	upstream func(losses.Array) losses.Array
 	// rounding is the absolute error that the reference may have in float64;
 	// targetRounding is that of its gradient by the target.
 	rounding, targetRounding float64

@@ -307,6 +307,9 @@ func (g *goldenCheck) gradient(what, of string, want goldenArrays) {
 	var upstream *losses.Array
 	if u := want["upstream"]; u != nil {
 		a := u.array()
+		if g.m.upstream != nil {
+			a = g.m.upstream(a)
+		}
 		upstream, upstreamSize = &a, max(1, largest(a.Data))
 	}
 	got, err := g.m.loss.EvaluateGradient(g.m.in, g.m.params, r, upstream)

@@ -1,6 +1,7 @@
 package losses
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/onnxloss/onnxloss/ops"
@@ -39,7 +40,7 @@ func dicePixel(p, q, t float64) pixel {
 type ratio struct{ loss, byHit, byMiss float64 }
 
 func ratioOf(hit, miss float64, p Params) ratio {
-	nr, dr := p.Float("smooth_nr"), p.Float("smooth_dr")
+	nr, dr := smoothing(p)
 	total := hit + miss + dr
 	if total == 0 {
 		return ratio{}
@@ -48,19 +49,41 @@ func ratioOf(hit, miss float64, p Params) ratio {
 	return ratio{loss: loss, byHit: -loss / total, byMiss: (hit + nr) / total / total}
 }
 
+// smoothing gives what is added to numerator and denominator.
+func smoothing(p Params) (nr, dr float64) {
+	nr, dr = p.Float("smooth_nr"), p.Float("smooth_dr")
+	if dr < 0 {
+		dr = nr
+	}
+	return nr, dr
+}
+
+// checkRegions refuses parameters that do not go together.
+func checkRegions(p Params) error {
+	if p.Float("smooth_nr") > 0 && p.Float("smooth_dr") == 0 {
+		return fmt.Errorf("smooth_nr = %g needs a smooth_dr above 0, or the loss of an empty class is infinite; leave smooth_dr out for the same number", p.Float("smooth_nr"))
+	}
+	return checkIgnoreIndex(p)
+}
+
 // ratioBound is how far the loss moves when hit and miss are off by so much.
 func ratioBound(hit, miss, hitError, missError float64, p Params, eps float64) float64 {
 	r := ratioOf(hit, miss, p)
-	total := hit + miss + p.Float("smooth_dr")
-	off := hitError + missError
+	nr, dr := smoothing(p)
+	total, off := hit+miss+dr, hitError+missError
 	if total == 0 && off == 0 {
 		return 0
 	}
 	if !(off < total/2) {
-		// So little is there that it may be lost, or made of rounding.
-		return 1 + math.Abs(r.loss)
+		// So little is there that it may be lost: any value between no hit and no
+		// miss is possible.
+		lowest := 0.0
+		if dr > 0 {
+			lowest = 1 - max(1, nr/dr)
+		}
+		return max(1-r.loss, r.loss-lowest)
 	}
-	byMiss := (hit + p.Float("smooth_nr")) / total
+	byMiss := (hit + nr) / total
 	return (math.Abs(r.loss)*hitError+byMiss*missError)/(total-off) + 4*eps*math.Abs(r.loss)
 }
 
@@ -237,7 +260,7 @@ func regionParams(further ...Param) []Param {
 		ignoreIndexParam(),
 		{Name: "batch", Kind: Bool, Default: false, Try: []any{true}, Doc: "take the samples of the batch together as one region a class"},
 		{Name: "smooth_nr", Kind: Float, Default: 0.0, Min: 0, Max: math.Inf(1), Try: []any{1e-5, 1.0}, Doc: "added to the numerator of the overlap; MONAI: 1e-5"},
-		{Name: "smooth_dr", Kind: Float, Default: 0.0, Min: 0, Max: math.Inf(1), Try: []any{1e-5, 1.0}, Doc: "added to the denominator of the overlap; MONAI: 1e-5, kornia: 1e-8"},
+		{Name: "smooth_dr", Kind: Float, Default: -1.0, Min: 0, Max: math.Inf(1), Also: []float64{-1}, Try: []any{1e-5, 1.0}, Doc: "added to its denominator; -1 is as much as smooth_nr; kornia: 1e-8 with smooth_nr 0"},
 	}, further...)
 }
 
@@ -365,7 +388,7 @@ func sumFrom(b *ops.Builder, x ops.Value, first int, batch bool) ops.Value {
 
 // buildRatio is (miss + dr - nr) / (hit + miss + dr), and 0 where the divisor is.
 func buildRatio(b *ops.Builder, hit, miss ops.Value, p Params) ops.Value {
-	nr, dr := p.Float("smooth_nr"), p.Float("smooth_dr")
+	nr, dr := smoothing(p)
 	total := b.Add(hit, miss)
 	if dr != nr {
 		miss = b.Add(miss, b.Scalar(miss, dr-nr))
@@ -374,11 +397,7 @@ func buildRatio(b *ops.Builder, hit, miss ops.Value, p Params) ops.Value {
 		return b.Label(b.Div(miss, b.Add(total, b.Scalar(total, dr))), "one_minus_overlap")
 	}
 	empty := b.Equal(total, b.Scalar(total, 0))
-	loss := b.Div(miss, b.Where(empty, b.Scalar(total, 1), total))
-	if nr > 0 {
-		loss = b.Where(empty, b.Scalar(loss, 0), loss)
-	}
-	return b.Label(loss, "one_minus_overlap")
+	return b.Label(b.Div(miss, b.Where(empty, b.Scalar(total, 1), total)), "one_minus_overlap")
 }
 
 // terms weighs the loss of each region by its class, and by 0 where no position

@@ -26,7 +26,7 @@ nothing.`,
 		Param{Name: "alpha", Kind: Float, Default: 0.3, Min: 0, Max: math.Inf(1), Try: []any{0.0, 0.5, 1.0}, Doc: "weight of false positives"},
 		Param{Name: "beta", Kind: Float, Default: 0.7, Min: 0, Max: math.Inf(1), Try: []any{0.0, 0.5, 1.0}, Doc: "weight of false negatives"},
 	),
-	Check:    checkIgnoreIndex,
+	Check:    checkRegions,
 	Build:    buildTversky,
 	Accuracy: regionsAccuracy,
 	Figure: &Figure{X: growingX, From: 0, To: 3, Curves: []Curve{
