@@ -19,7 +19,7 @@ func variants(t *testing.T, loss *losses.Loss) []losses.Params {
 	settings := []map[string]any{nil}
 	for _, p := range loss.Declare {
 		for _, value := range p.Try {
-			settings = append(settings, map[string]any{p.Name: value})
+			settings = append(settings, p.Trial(value))
 		}
 	}
 	var all []losses.Params

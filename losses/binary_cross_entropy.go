@@ -25,7 +25,7 @@ With reduction mean the sum is divided by the number of terms, whatever the weig
 		elementWeight(),
 	},
 	Declare: []Param{
-		{Name: "log_limit", Kind: Float, Default: 0.0, Min: 0, Max: math.Inf(1), Try: []any{100.0, 0.5}, Doc: "the largest size that a logarithm may have; PyTorch: 100; 0 is no limit"},
+		{Name: "log_limit", Kind: Float, Default: 0.0, Min: 0, Max: math.Inf(1), Try: []any{0.5, 2.0}, Doc: "the largest size that a logarithm may have; PyTorch: 100; 0 is no limit"},
 	},
 	Value:    binaryCrossEntropyValue,
 	Gradient: binaryCrossEntropyGradient,

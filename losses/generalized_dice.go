@@ -60,7 +60,7 @@ type generalized struct {
 }
 
 func generalizedOf(in Values, p Params) generalized {
-	o := overlapOf(in, p, func(p, q, t float64, _ Params) pixel { return dicePixel(p, q, t) })
+	o := overlapOf(in, p, dicePixel)
 	g := generalized{overlap: o}
 	for row := range o.rows {
 		g.factor = append(g.factor, classFactors(o.size[row*o.c.count:(row+1)*o.c.count], classWeights(in, o.c.count), p)...)
@@ -148,7 +148,10 @@ func generalizedDiceGradient(in Values, p Params, upstream Array) (Values, error
 func generalizedDiceBound(in Values, p Params, eps float64) (Array, error) {
 	g := generalizedOf(in, p)
 	hitErrors, missErrors := g.errors(eps)
-	ofFactor := eps * float64(g.c.positions()/max(1, g.rows)+g.c.count+6) // of a class's factor, and of adding up
+	ofFactor := eps * float64(g.c.count+6) // of a class's factor, and of adding up the classes
+	if g.labels.soft {
+		ofFactor += eps * float64(g.c.positions()/max(1, g.rows)) // sizes are no whole numbers
+	}
 	bound := Zeros(g.shape())
 	for row, counts := range g.counted {
 		hitError, missError := 0.0, 0.0
@@ -164,15 +167,25 @@ func generalizedDiceBound(in Values, p Params, eps float64) (Array, error) {
 
 func buildGeneralizedDice(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	r := buildRegions(b, in, p)
-	hit, miss := r.intersection(b), b.Label(r.sum(b, r.mismatch(b, p)), "miss")
+	both := r.both(b, p)
+	hit, miss := r.intersection(b, both), b.Label(r.sum(b, r.mismatch(b, both, p)), "miss")
 	if factor := r.classFactors(b, in["weight"], p); factor.Present() {
 		hit, miss = b.Mul(hit, factor), b.Mul(miss, factor)
 	}
-	loss := buildRatio(b, b.ReduceSum(hit, false, -1), b.ReduceSum(miss, false, -1), p)
+	loss := buildRatio(b, b.ReduceSum(hit, false, r.classAxis()), b.ReduceSum(miss, false, r.classAxis()), p)
 	if r.counted.Present() {
 		loss = scale(b, loss, r.counted)
 	}
 	return ops.Terms{Loss: loss, Weight: r.counted}
+}
+
+// classAxis is the axis of the classes among the regions. Counted from the end,
+// engines get it wrong for an empty batch.
+func (r regions) classAxis() int {
+	if r.batch {
+		return 0
+	}
+	return 1
 }
 
 // classFactors is weight · w for each region, or absent where that is 1.
@@ -211,7 +224,7 @@ func (r regions) inverse(b *ops.Builder, size, weight ops.Value, p Params) ops.V
 	if weight.Present() {
 		chosen = b.Mul(w, b.Cast(b.Greater(weight, b.Scalar(weight, 0)), weight.DType()))
 	}
-	return b.Where(absent, b.ReduceMax(chosen, true, -1), w)
+	return b.Where(absent, b.ReduceMax(chosen, true, r.classAxis()), w)
 }
 
 // rareClass is a curve over the probability of class 1 at one pixel of ten, the others

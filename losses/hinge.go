@@ -24,7 +24,7 @@ reduction mean the sum is divided by the number of terms, whatever the weights.`
 		elementWeight(),
 	},
 	Declare: []Param{
-		{Name: "margin", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), Try: []any{0.0, 2.5}, Doc: "how far on its side a score must be to cost nothing; 0 is the perceptron's loss"},
+		{Name: "margin", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), Try: []any{0.25, 2.5}, Doc: "how far on its side a score must be to cost nothing; 0 is the perceptron's loss"},
 		{Name: "power", Kind: Float, Default: 1.0, Min: 1, Max: math.Inf(1), Try: []any{2.0}, Doc: "1 is the hinge, 2 the squared hinge"},
 	},
 	Value:    hingeValue,

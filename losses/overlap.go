@@ -28,11 +28,34 @@ type measure func(p, q, t float64, params Params) pixel
 
 // dicePixel makes hit + miss the sizes of both regions together: 2 p t, and what is
 // in one of them only.
-func dicePixel(p, q, t float64) pixel {
+func dicePixel(p, q, t float64, params Params) pixel {
+	s := sharedOf(p, q, t, params)
 	return pixel{
-		hit: 2 * p * t, hitByP: 2 * t, hitByT: 2 * p,
-		miss: p*(1-t) + q*t, missByP: 1 - 2*t, missByT: q - p,
+		hit: 2 * s.both, hitByP: 2 * s.bothByP, hitByT: 2 * s.bothByT,
+		miss: s.surplus + s.lack, missByP: 1 - 2*s.bothByP, missByT: 1 - 2*s.bothByT,
 	}
+}
+
+// shared is what a probability and a share have in common, what the probability has
+// beyond that, and what the share has.
+type shared struct {
+	both, surplus, lack float64
+	bothByP, bothByT    float64
+}
+
+func sharedOf(p, q, t float64, params Params) shared {
+	if params.String("intersection") == "product" {
+		return shared{both: p * t, surplus: p * (1 - t), lack: q * t, bothByP: t, bothByT: p}
+	}
+	difference := p*(1-t) - q*t
+	s := shared{both: min(p, t), surplus: max(difference, 0), lack: max(-difference, 0), bothByP: 0.5, bothByT: 0.5}
+	switch {
+	case difference < 0:
+		s.bothByP, s.bothByT = 1, 0
+	case difference > 0:
+		s.bothByP, s.bothByT = 0, 1
+	}
+	return s
 }
 
 // ratio is the loss as a function of hit and miss, with its derivatives. Where there
@@ -60,6 +83,9 @@ func smoothing(p Params) (nr, dr float64) {
 
 // checkRegions refuses parameters that do not go together.
 func checkRegions(p Params) error {
+	if p.String("intersection") == "minimum" && !p.Bool("soft_targets") {
+		return fmt.Errorf("intersection=minimum differs from product for soft targets only; set soft_targets or leave it out")
+	}
 	if p.Float("smooth_nr") > 0 && p.Float("smooth_dr") == 0 {
 		return fmt.Errorf("smooth_nr = %g needs a smooth_dr above 0, or the loss of an empty class is infinite; leave smooth_dr out for the same number", p.Float("smooth_nr"))
 	}
@@ -166,9 +192,14 @@ func (o *overlap) errors(eps float64) (hit, miss []float64) {
 		for k, t := range share {
 			at := row*o.c.count + k
 			off := d.rounding(k, eps, o.params) + 2*least
+			byHit, byMiss := 0.0, 0.0 // the steepest slopes nearby
+			for _, by := range []float64{-off, 0, off} {
+				x := o.measure(d.p[k]+by, d.miss[k]-by, t, o.params)
+				byHit, byMiss = max(byHit, math.Abs(x.hitByP)), max(byMiss, math.Abs(x.missByP))
+			}
 			x := o.measure(d.p[k], d.miss[k], t, o.params)
-			hit[at] += math.Abs(x.hitByP)*off + least
-			miss[at] += math.Abs(x.missByP)*off + off*off + least + eps*x.hit
+			hit[at] += byHit*off + least
+			miss[at] += byMiss*off + least + eps*x.hit
 		}
 	})
 	terms := float64(o.c.positions()/max(1, o.rows) + 6)
@@ -261,6 +292,7 @@ func regionParams(further ...Param) []Param {
 		{Name: "batch", Kind: Bool, Default: false, Try: []any{true}, Doc: "take the samples of the batch together as one region a class"},
 		{Name: "smooth_nr", Kind: Float, Default: 0.0, Min: 0, Max: math.Inf(1), Try: []any{1e-5, 1.0}, Doc: "added to the numerator of the overlap; MONAI: 1e-5"},
 		{Name: "smooth_dr", Kind: Float, Default: -1.0, Min: 0, Max: math.Inf(1), Also: []float64{-1}, Try: []any{1e-5, 1.0}, Doc: "added to its denominator; -1 is as much as smooth_nr; kornia: 1e-8 with smooth_nr 0"},
+		{Name: "intersection", Kind: String, Default: "product", Values: []string{"product", "minimum"}, Try: []any{"minimum"}, With: map[string]any{"soft_targets": true}, Doc: "what p and a soft t share: p t, or the smaller of both, by which the loss is 0 where p = t (MONAI: soft_label)"},
 	}, further...)
 }
 
@@ -359,6 +391,28 @@ func buildActivation(b *ops.Builder, x ops.Value, p Params) ops.Value {
 		return b.Label(b.Div(one, b.Add(one, b.Exp(b.Neg(x)))), "probability")
 	}
 	return x
+}
+
+// both is what probability and share have in common at each position.
+func (r regions) both(b *ops.Builder, p Params) ops.Value {
+	if p.String("intersection") == "minimum" {
+		return b.Label(b.Min(r.probability, r.share), "both")
+	}
+	return b.Label(b.Mul(r.probability, r.share), "both")
+}
+
+// intersection is twice what both have in common, for each region.
+func (r regions) intersection(b *ops.Builder, both ops.Value) ops.Value {
+	total := r.sum(b, both)
+	return b.Label(b.Mul(total, b.Scalar(total, 2)), "hit")
+}
+
+// mismatch is what only one of them has at each position; for masks |p - t|.
+func (r regions) mismatch(b *ops.Builder, both ops.Value, p Params) ops.Value {
+	if !p.Bool("soft_targets") || p.String("intersection") == "minimum" {
+		return b.Abs(b.Sub(r.probability, r.share))
+	}
+	return b.Add(b.Sub(r.probability, both), b.Sub(r.share, both))
 }
 
 // sum adds up over the positions of each region.

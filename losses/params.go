@@ -35,7 +35,16 @@ type Param struct {
 	Values []string
 	// Try lists further values that verification runs through.
 	Try []any
-	Doc string
+	// With is the other settings that those need beside them.
+	With map[string]any
+	Doc  string
+}
+
+// Trial gives the settings that try one of the parameter's further values.
+func (p Param) Trial(value any) map[string]any {
+	settings := map[string]any{p.Name: value}
+	maps.Copy(settings, p.With)
+	return settings
 }
 
 // Params holds a value for every parameter of a loss: checked, typed, defaults
@@ -195,8 +204,11 @@ func (l *Loss) Condition(in Input) string {
 		word = "not with "
 	}
 	for _, p := range l.Declare {
+		if len(p.With) > 0 {
+			continue
+		}
 		for _, value := range p.Try {
-			settings, err := l.Params(map[string]any{p.Name: value})
+			settings, err := l.Params(p.Trial(value))
 			if err == nil && in.When(settings) != in.When(defaults) {
 				return fmt.Sprintf("%s%s=%v", word, p.Name, value)
 			}

@@ -119,13 +119,13 @@ func TestParamRangeSaysWhatIsTaken(t *testing.T) {
 // loss, or which inputs the loss has.
 func TestEveryParamMatters(t *testing.T) {
 	for _, l := range losses.All() {
-		plain := variant{l.Command(), l, paramsOf(t, l, nil)}
 		for _, d := range l.Declare {
+			plain := variant{l.Command(), l, paramsOf(t, l, d.With)}
 			if len(d.Try) == 0 {
 				t.Errorf("%s: %s declares no further value to try", l.Command(), d.Name)
 			}
 			for _, value := range d.Try {
-				set := variant{l.Command(), l, paramsOf(t, l, map[string]any{d.Name: value})}
+				set := variant{l.Command(), l, paramsOf(t, l, d.Trial(value))}
 				if !differ(t, plain, set) {
 					t.Errorf("%s: %s = %v changes nothing", l.Command(), d.Name, value)
 				}

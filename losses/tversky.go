@@ -39,15 +39,18 @@ nothing.`,
 
 func tverskyMeasure(p, q, t float64, params Params) pixel {
 	alpha, beta := params.Float("alpha"), params.Float("beta")
+	s := sharedOf(p, q, t, params)
 	return pixel{
-		hit: p * t, hitByP: t, hitByT: p,
-		miss: alpha*p*(1-t) + beta*q*t, missByP: alpha*(1-t) - beta*t, missByT: beta*q - alpha*p,
+		hit: s.both, hitByP: s.bothByP, hitByT: s.bothByT,
+		miss:    alpha*s.surplus + beta*s.lack,
+		missByP: alpha*(1-s.bothByP) - beta*s.bothByP,
+		missByT: beta*(1-s.bothByT) - alpha*s.bothByT,
 	}
 }
 
 func buildTversky(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	r := buildRegions(b, in, p)
-	both := b.Mul(r.probability, r.share)
+	both := r.both(b, p)
 	hit := b.Label(r.sum(b, both), "true_positives")
 	positives := b.Label(r.sum(b, b.Sub(r.probability, both)), "false_positives")
 	negatives := b.Label(r.sum(b, b.Sub(r.share, both)), "false_negatives")

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/onnxloss/onnxloss/export"
@@ -35,7 +36,7 @@ type variant struct {
 }
 
 // variants lists the defaults and each parameter's further values, one at a time,
-// without those that the loss refuses beside the defaults.
+// with what it needs beside it, without those that the loss refuses.
 func variants(loss *losses.Loss) ([]variant, error) {
 	defaults, err := loss.Params(nil)
 	if err != nil {
@@ -44,11 +45,15 @@ func variants(loss *losses.Loss) ([]variant, error) {
 	all := []variant{{"defaults", defaults}}
 	for _, declared := range loss.Declare {
 		for _, value := range declared.Try {
-			params, err := loss.Params(map[string]any{declared.Name: value})
+			params, err := loss.Params(declared.Trial(value))
 			if err != nil {
 				continue
 			}
-			all = append(all, variant{fmt.Sprintf("%s=%v", declared.Name, value), params})
+			name := fmt.Sprintf("%s=%v", declared.Name, value)
+			for _, other := range slices.Sorted(maps.Keys(declared.With)) {
+				name += fmt.Sprintf(" %s=%v", other, declared.With[other])
+			}
+			all = append(all, variant{name, params})
 		}
 	}
 	return all, nil
