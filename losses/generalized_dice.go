@@ -11,9 +11,11 @@ import (
 var GeneralizedDice = &Loss{
 	Name:    "GeneralizedDiceLoss",
 	Summary: "one overlap for all classes of a sample, in which every class weighs by the inverse of its size",
-	Formula: `p = softmax(prediction), t = one-hot(target) or soft target
-w_c = 1 / (Σ t + epsilon)² (square), 1 / (Σ t + epsilon) (simple), 1 (uniform), for each sample
-loss = 1 - (2 Σ_c weight_c w_c Σ p t + smooth_nr) / (Σ_c weight_c w_c Σ (p + t) + smooth_dr)`,
+	Formula: `p = softmax(prediction), t = one-hot(target) or soft target; for each sample
+I_c = Σ p t or, with intersection=minimum, Σ min(p, t) over the positions
+w_c = 1 / (Σ t + epsilon)² (square), 1 / (Σ t + epsilon) (simple) or 1 (uniform)
+loss = 1 - (2 Σ_c weight_c w_c I_c + smooth_nr)
+         / (Σ_c weight_c w_c Σ (p + t) + smooth_dr)`,
 	Meaning: `0 for a perfect prediction, 1 where nothing overlaps, for each sample as a whole: a
 class of few pixels counts as much as a large one. A class that the target does not have would
 weigh infinitely; it is left out (absent=omit), or weighs as much as the heaviest that is there

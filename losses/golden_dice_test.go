@@ -219,7 +219,10 @@ func monaiActivation(settings map[string]any, count int) string {
 func monaiWeight(c goldenCase, count int, background bool) losses.Array {
 	weight := losses.Filled([]int{count}, 1)
 	given := c.Inputs["weight"].array()
-	if count > 1 {
+	switch {
+	case count > 1 && len(given.Data) == 1: // one number for all
+		weight = losses.Filled([]int{count}, given.Data[0])
+	case count > 1: // of one class it is left out
 		copy(weight.Data[count-len(given.Data):], given.Data)
 	}
 	if !background {

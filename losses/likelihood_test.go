@@ -155,11 +155,11 @@ func TestHinge(t *testing.T) {
 		{"before it", nil, 0.25, 1, 0.75, -1},
 		{"on the wrong side", nil, -2, 1, 3, -1},
 		{"a negative label", nil, 2, 0, 3, 1},
-		{"squared", map[string]any{"power": 2}, -2, 1, 9, -6},
+		{"squared", map[string]any{"squared": true}, -2, 1, 9, -6},
 		{"a wide margin", map[string]any{"margin": 4}, 1, 1, 3, -1},
 		{"the perceptron", map[string]any{"margin": 0}, -2, 1, 2, -1},
-		{"a label of 1/2 costs the margin", map[string]any{"margin": 3, "power": 2}, 7, 0.5, 9, 0},
-		{"a huge score", map[string]any{"power": 2}, -1e4, 1, 10001 * 10001, -20002},
+		{"a label of 1/2 costs the margin", map[string]any{"margin": 3, "squared": true}, 7, 0.5, 9, 0},
+		{"a huge score", map[string]any{"squared": true}, -1e4, 1, 10001 * 10001, -20002},
 	}
 	for _, test := range tests {
 		v := variant{"", losses.Hinge, paramsOf(t, losses.Hinge, test.settings)}

@@ -287,7 +287,7 @@ func regionInputs(weight string) []Input {
 func regionParams(further ...Param) []Param {
 	return append([]Param{
 		activationParam(),
-		softTargetsParam(),
+		{Name: "soft_targets", Kind: Bool, Default: false, Try: []any{true}, Doc: "the target is a mask for each class, possibly a soft one, instead of a class index"},
 		ignoreIndexParam(),
 		{Name: "batch", Kind: Bool, Default: false, Try: []any{true}, Doc: "take the samples of the batch together as one region a class"},
 		{Name: "smooth_nr", Kind: Float, Default: 0.0, Min: 0, Max: math.Inf(1), Try: []any{1e-5, 1.0}, Doc: "added to the numerator of the overlap; MONAI: 1e-5"},
@@ -297,7 +297,7 @@ func regionParams(further ...Param) []Param {
 }
 
 // regionsAccuracy is what the bounds of these losses have in common.
-const regionsAccuracy = "the errors of the sums, carried through the quotient: half an eps a position for adding up, and those of the probabilities, eps · (|log p|/2 + C/2 + 4) of each with softmax; 1 or more where next to nothing is predicted of an absent class, for there the loss jumps from 1 to 0 when the last probability is lost"
+const regionsAccuracy = "the errors of the sums, carried through the quotient: half an eps a position for adding up, and those of the probabilities, of each eps · (|log p|/2 + C/2 + 4) with softmax and 4 eps with sigmoid. Where all that there is of a class could be lost below the smallest normal number, the loss may be anything: it jumps from 1 to 0 when the last probability of an absent class is"
 
 func activationParam() Param {
 	return Param{Name: "activation", Kind: String, Default: "softmax", Values: []string{"softmax", "sigmoid", "none"}, Try: []any{"sigmoid", "none"}, Doc: "what makes probabilities of the prediction: softmax over the classes, sigmoid for classes that do not exclude each other, none where it holds them already"}

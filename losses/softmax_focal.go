@@ -211,20 +211,23 @@ func scaleClasses(b *ops.Builder, loss, logits, weight ops.Value, p Params) ops.
 		return loss
 	}
 	foreground, background := alphas(p)
-	class := buildClassNumbers(b, logits)
+	class := b.AlongAxis1(buildClassNumbers(b, logits), logits)
 	isBackground := b.Equal(class, b.Scalar(class, 0))
 	return b.Mul(loss, b.Where(isBackground, b.Scalar(loss, background), b.Scalar(loss, foreground)))
 }
 
-// buildClassNumbers is 0 to C-1 along axis 1, to broadcast against the logits.
+// buildClassNumbers is the vector of 0 to C-1.
 func buildClassNumbers(b *ops.Builder, logits ops.Value) ops.Value {
 	count := b.Squeeze(b.Slice(b.ShapeOf(logits), 0, 1, 2), 0)
-	return b.Label(b.AlongAxis1(b.Range(count), logits), "class_number")
+	return b.Label(b.Range(count), "class_number")
 }
 
-// buildOneHot is 1 at the right class of every position that counts, else 0.
+// buildOneHot is 1 at the right class of every position that counts, else 0. A label
+// that is no class would be 0 everywhere; it is looked up among the classes first,
+// which every engine refuses then.
 func buildOneHot(b *ops.Builder, t indexTarget, logits ops.Value) ops.Value {
-	class := b.Cast(buildClassNumbers(b, logits), t.index.DType())
-	hit := b.Cast(b.Equal(b.Unsqueeze(t.index, 1), class), logits.DType())
+	numbers := b.Cast(buildClassNumbers(b, logits), t.index.DType())
+	right := b.Unsqueeze(b.Gather(numbers, t.index, 0), 1)
+	hit := b.Cast(b.Equal(right, b.AlongAxis1(numbers, logits)), logits.DType())
 	return b.Label(b.Mul(hit, b.Unsqueeze(t.keep, 1)), "one_hot")
 }

@@ -11,7 +11,8 @@ var Tversky = ofRegions(Loss{
 	Name:    "TverskyLoss",
 	Summary: "overlap of predicted and true regions, false positives and false negatives weighed apart",
 	Formula: `p = softmax(prediction), t = one-hot(target) or soft target; for each sample and class
-TP = Σ p t, FP = Σ p (1 - t), FN = Σ (1 - p) t over the positions
+TP = Σ p t or, with intersection=minimum, Σ min(p, t) over the positions
+FP = Σ p - TP, FN = Σ t - TP
 loss = weight · [1 - (TP + smooth_nr) / (TP + alpha FP + beta FN + smooth_dr)]`,
 	Meaning: `0 where prediction and target are the same region, 1 where they share nothing. alpha
 is the price of a false positive, beta that of a false negative: beta above alpha asks for
