@@ -14,8 +14,19 @@ import (
 )
 
 func TestGraphsRefuseLabelsOutOfRange(t *testing.T) {
-	for _, name := range []string{"softmax-cross-entropy", "softmax-focal"} {
-		loss, params := find(t, name, nil)
+	for _, test := range []struct {
+		name     string
+		settings map[string]any
+	}{
+		{"softmax-cross-entropy", nil},
+		{"softmax-focal", nil},
+		{"softmax-focal", map[string]any{"per_class": true}},
+		{"nll", nil},
+		{"dice", nil},
+		{"generalized-dice", nil},
+		{"tversky", map[string]any{"activation": "sigmoid"}},
+	} {
+		loss, params := find(t, test.name, test.settings)
 		for _, indexType := range []ops.DType{ops.Int64, ops.Int32} {
 			model, err := export.Model(loss, params, export.Options{Reduction: losses.None, IndexType: indexType})
 			if err != nil {
@@ -36,10 +47,10 @@ func TestGraphsRefuseLabelsOutOfRange(t *testing.T) {
 						t.Fatal(err)
 					}
 					_, err = session.Run(map[string]engine.Tensor{
-						"logits": engine.Must([]int{1, 3}, []float32{1, 2, 3}), "target": target,
+						loss.Inputs[0].Name: engine.Must([]int{1, 3}, []float32{1, 2, 3}), "target": target,
 					})
 					if (err == nil) != taken {
-						t.Errorf("%s, %s, %s: label %v gives error %v", name, e.Name(), indexType, label, err)
+						t.Errorf("%s, %s, %s: label %v gives error %v", test.name, e.Name(), indexType, label, err)
 					}
 				}
 				if err := session.Close(); err != nil {
