@@ -117,7 +117,7 @@ func (g generalized) terms() Terms {
 	loss, counted := Zeros(g.shape()), Array{Shape: g.shape(), Data: g.counted}
 	for row, counts := range g.counted {
 		hit, miss := g.row(row)
-		loss.Data[row] = counts * ratioOf(hit, miss, g.params).loss
+		loss.Data[row] = counts * overlapRatio(hit, miss, g.params).loss
 	}
 	return Terms{Loss: loss, Weight: &counted}
 }
@@ -141,7 +141,7 @@ func generalizedDiceGradient(in Values, p Params, upstream Array) (Values, error
 	for at, factor := range g.factor {
 		row := at / g.c.count
 		hit, miss := g.row(row)
-		r, scale := ratioOf(hit, miss, p), upstream.Data[row]*g.counted[row]*factor
+		r, scale := overlapRatio(hit, miss, p), upstream.Data[row]*g.counted[row]*factor
 		byHit[at], byMiss[at] = scale*r.byHit, scale*r.byMiss
 	}
 	return g.gradient(byHit, byMiss), nil

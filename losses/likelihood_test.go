@@ -71,7 +71,7 @@ func TestDivergenceWhereSomethingIsImpossible(t *testing.T) {
 	}
 	for _, test := range tests {
 		v := variant{"", losses.KLDivergence, paramsOf(t, losses.KLDivergence, map[string]any{"log_target": test.log})}
-		in := losses.Values{"prediction": array([]int{1, 2}, test.prediction...), "target": array([]int{1, 2}, test.target...)}
+		in := losses.Values{"prediction": shaped([]int{1, 2}, test.prediction...), "target": shaped([]int{1, 2}, test.target...)}
 		if got := evaluate(t, v, in, losses.Sum).Data[0]; got != test.want && !(math.Abs(got-test.want) < 1e-15) {
 			t.Errorf("%s: %g, want %g", test.name, got, test.want)
 		}
@@ -87,10 +87,10 @@ func TestDivergenceWhereSomethingIsImpossible(t *testing.T) {
 
 func TestAClassWithoutAShareMayBeImpossible(t *testing.T) {
 	v := variant{"", losses.NLL, paramsOf(t, losses.NLL, map[string]any{"soft_targets": true})}
-	in := losses.Values{"prediction": array([]int{1, 2}, math.Inf(-1), -0.5), "target": array([]int{1, 2}, 0, 1)}
+	in := losses.Values{"prediction": shaped([]int{1, 2}, math.Inf(-1), -0.5), "target": shaped([]int{1, 2}, 0, 1)}
 	near(t, "soft", evaluate(t, v, in, losses.Sum), scalar(0.5), 0, 0)
 	v = variant{"", losses.NLL, paramsOf(t, losses.NLL, nil)}
-	in = losses.Values{"prediction": array([]int{2, 2}, math.Inf(-1), 0, -0.5, -1), "target": array([]int{2}, 0, 0), "weight": array([]int{2}, 0, 1)}
+	in = losses.Values{"prediction": shaped([]int{2, 2}, math.Inf(-1), 0, -0.5, -1), "target": shaped([]int{2}, 0, 0), "weight": shaped([]int{2}, 0, 1)}
 	near(t, "of weight 0", evaluate(t, v, in, losses.Sum), scalar(0), 0, 0)
 }
 

@@ -62,7 +62,7 @@ func sharedOf(p, q, t float64, params Params) shared {
 // is neither, prediction and target agree that the class is not there: 0.
 type ratio struct{ loss, byHit, byMiss float64 }
 
-func ratioOf(hit, miss float64, p Params) ratio {
+func overlapRatio(hit, miss float64, p Params) ratio {
 	nr, dr := smoothing(p)
 	total := hit + miss + dr
 	if total == 0 {
@@ -94,7 +94,7 @@ func checkRegions(p Params) error {
 
 // ratioBound is how far the loss moves when hit and miss are off by so much.
 func ratioBound(hit, miss, hitError, missError float64, p Params, eps float64) float64 {
-	r := ratioOf(hit, miss, p)
+	r := overlapRatio(hit, miss, p)
 	nr, dr := smoothing(p)
 	total, off := hit+miss+dr, hitError+missError
 	if total == 0 && off == 0 {
@@ -187,7 +187,7 @@ func (o *overlap) gradient(byHit, byMiss []float64) Values {
 // is computed from them at a position, and of adding up.
 func (o *overlap) errors(eps float64) (hit, miss []float64) {
 	hit, miss = make([]float64, len(o.hit)), make([]float64, len(o.miss))
-	least := smallestNormal(eps)
+	least := flushLimit(eps)
 	o.each(func(row, _ int, d distribution, share []float64) {
 		for k, t := range share {
 			at := row*o.c.count + k
@@ -210,9 +210,9 @@ func (o *overlap) errors(eps float64) (hit, miss []float64) {
 	return hit, miss
 }
 
-// smallestNormal is the smallest normal number of the type whose spacing at 1 is eps;
+// flushLimit is the smallest normal number of the type whose spacing at 1 is eps;
 // engines may take what is below for 0.
-func smallestNormal(eps float64) float64 {
+func flushLimit(eps float64) float64 {
 	if eps < 0x1p-30 {
 		return 0x1p-1022
 	}
@@ -243,7 +243,7 @@ func ofRegions(l Loss, m measure) *Loss {
 		o := overlapOf(in, p, m)
 		loss, weights := Zeros(o.shape()), o.weights(in)
 		for at, w := range weights.Data {
-			loss.Data[at] = w * ratioOf(o.hit[at], o.miss[at], p).loss
+			loss.Data[at] = w * overlapRatio(o.hit[at], o.miss[at], p).loss
 		}
 		return Terms{Loss: loss, Weight: &weights}, nil
 	}
@@ -251,7 +251,7 @@ func ofRegions(l Loss, m measure) *Loss {
 		o := overlapOf(in, p, m)
 		byHit, byMiss := make([]float64, len(o.hit)), make([]float64, len(o.hit))
 		for at, w := range o.weights(in).Data {
-			r := ratioOf(o.hit[at], o.miss[at], p)
+			r := overlapRatio(o.hit[at], o.miss[at], p)
 			byHit[at], byMiss[at] = upstream.Data[at]*w*r.byHit, upstream.Data[at]*w*r.byMiss
 		}
 		return o.gradient(byHit, byMiss), nil

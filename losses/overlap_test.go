@@ -17,12 +17,12 @@ func givenMasks(further map[string]any) map[string]any {
 	return settings
 }
 
-func regionsOf(t *testing.T, l *losses.Loss, settings map[string]any) variant {
+func withSettings(t *testing.T, l *losses.Loss, settings map[string]any) variant {
 	t.Helper()
 	return variant{l.Command(), l, paramsOf(t, l, settings)}
 }
 
-func array(shape []int, data ...float64) losses.Array {
+func shaped(shape []int, data ...float64) losses.Array {
 	return losses.Array{Shape: shape, Data: data}
 }
 
@@ -45,7 +45,7 @@ func TestOverlapLossesAreEachOther(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			a, b := regionsOf(t, test.a, test.aSettings), regionsOf(t, test.b, test.bSettings)
+			a, b := withSettings(t, test.a, test.aSettings), withSettings(t, test.b, test.bSettings)
 			sizes := usualSizes()
 			sizes["C"] = []int{test.classes}
 			in := draw(t, a, friendly[0], sizes, 3)
@@ -61,8 +61,8 @@ func TestOverlapLossesAreEachOther(t *testing.T) {
 
 func TestOverlapByHand(t *testing.T) {
 	// Class 0: I = 0.8 + 0.5, Σp = 1.6, Σt = 2. Class 1: I = 0.3, Σp = 1.4, Σt = 1.
-	prediction := array([]int{1, 2, 3}, 0.8, 0.5, 0.3, 0.2, 0.9, 0.3)
-	target := array([]int{1, 2, 3}, 1, 1, 0, 0, 0, 1)
+	prediction := shaped([]int{1, 2, 3}, 0.8, 0.5, 0.3, 0.2, 0.9, 0.3)
+	target := shaped([]int{1, 2, 3}, 1, 1, 0, 0, 0, 1)
 	tests := []struct {
 		name     string
 		loss     *losses.Loss
@@ -80,9 +80,9 @@ func TestOverlapByHand(t *testing.T) {
 		{"generalized, sizes moved", losses.GeneralizedDice, map[string]any{"epsilon": 1}, []float64{1 - 2*(1.3/9+0.3/4)/(3.6/9+2.4/4)}},
 	}
 	for _, test := range tests {
-		v := regionsOf(t, test.loss, givenMasks(test.settings))
+		v := withSettings(t, test.loss, givenMasks(test.settings))
 		got := evaluate(t, v, losses.Values{"prediction": prediction, "target": target}, losses.None)
-		near(t, test.name, losses.Array{Shape: []int{len(got.Data)}, Data: got.Data}, array([]int{len(test.want)}, test.want...), 1e-14, 0)
+		near(t, test.name, losses.Array{Shape: []int{len(got.Data)}, Data: got.Data}, shaped([]int{len(test.want)}, test.want...), 1e-14, 0)
 	}
 }
 
@@ -110,10 +110,10 @@ func TestEmptyRegions(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			v := regionsOf(t, test.loss, givenMasks(test.settings))
-			in := losses.Values{"prediction": array([]int{1, 2, 2}, test.prediction[:4]...), "target": array([]int{1, 2, 2}, test.prediction[4:]...)}
+			v := withSettings(t, test.loss, givenMasks(test.settings))
+			in := losses.Values{"prediction": shaped([]int{1, 2, 2}, test.prediction[:4]...), "target": shaped([]int{1, 2, 2}, test.prediction[4:]...)}
 			got := evaluate(t, v, in, losses.None)
-			near(t, "loss", losses.Array{Shape: []int{len(got.Data)}, Data: got.Data}, array([]int{len(test.want)}, test.want...), 1e-9, 0)
+			near(t, "loss", losses.Array{Shape: []int{len(got.Data)}, Data: got.Data}, shaped([]int{len(test.want)}, test.want...), 1e-9, 0)
 			for name, g := range gradient(t, v, in, losses.Mean, nil) {
 				wantFinite(t, "gradient by "+name, g)
 			}
@@ -121,11 +121,11 @@ func TestEmptyRegions(t *testing.T) {
 	}
 }
 
-func TestAWeightOfZeroLeavesAClassOut(t *testing.T) {
+func TestAWeightOfZeroLeavesAClassOutOfTheOverlap(t *testing.T) {
 	for _, l := range []*losses.Loss{losses.Dice, losses.Tversky, losses.GeneralizedDice} {
-		whole := regionsOf(t, l, map[string]any{"activation": "sigmoid", "soft_targets": true})
+		whole := withSettings(t, l, map[string]any{"activation": "sigmoid", "soft_targets": true})
 		in := draw(t, whole, friendly[0], usualSizes(), 2)
-		in["weight"] = array([]int{4}, 0, 1, 1, 1)
+		in["weight"] = shaped([]int{4}, 0, 1, 1, 1)
 		foreground := losses.Values{"prediction": dropChannel0(in["prediction"]), "target": dropChannel0(in["target"])}
 		near(t, l.Name, evaluate(t, whole, in, losses.Mean), evaluate(t, whole, foreground, losses.Mean), 1e-14, 0)
 	}
@@ -133,21 +133,21 @@ func TestAWeightOfZeroLeavesAClassOut(t *testing.T) {
 
 // The heaviest class that an absent one weighs as much as must be one that counts.
 func TestAnAbsentClassWeighsAsOneThatCounts(t *testing.T) {
-	v := regionsOf(t, losses.GeneralizedDice, givenMasks(map[string]any{"absent": "largest"}))
+	v := withSettings(t, losses.GeneralizedDice, givenMasks(map[string]any{"absent": "largest"}))
 	in := losses.Values{
-		"prediction": array([]int{1, 3, 4}, 0.5, 0.5, 0.5, 0.5, 0.5, 0, 0, 0, 0, 0.5, 0.5, 0.5),
-		"target":     array([]int{1, 3, 4}, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0),
-		"weight":     array([]int{3}, 0, 1, 1),
+		"prediction": shaped([]int{1, 3, 4}, 0.5, 0.5, 0.5, 0.5, 0.5, 0, 0, 0, 0, 0.5, 0.5, 0.5),
+		"target":     shaped([]int{1, 3, 4}, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0),
+		"weight":     shaped([]int{3}, 0, 1, 1),
 	}
-	near(t, "loss", evaluate(t, v, in, losses.None), array([]int{1}, 1), 1e-14, 0)
+	near(t, "loss", evaluate(t, v, in, losses.None), shaped([]int{1}, 1), 1e-14, 0)
 	in["prediction"].Data[5] = 1 // I = 1, Σp = 1.5, Σt = 3, and Σp = 1.5 of the absent class, all at 1/9
-	near(t, "loss", evaluate(t, v, in, losses.None), array([]int{1}, 1-2/6.0), 1e-14, 0)
+	near(t, "loss", evaluate(t, v, in, losses.None), shaped([]int{1}, 1-2/6.0), 1e-14, 0)
 }
 
-func TestIgnoredPositionsCountForNothing(t *testing.T) {
+func TestIgnoredPositionsAddNothingToTheOverlap(t *testing.T) {
 	for _, l := range []*losses.Loss{losses.Dice, losses.Tversky, losses.GeneralizedDice} {
 		for _, batch := range []bool{false, true} {
-			v := regionsOf(t, l, map[string]any{"batch": batch, "smooth_nr": 0.5, "smooth_dr": 1.5})
+			v := withSettings(t, l, map[string]any{"batch": batch, "smooth_nr": 0.5, "smooth_dr": 1.5})
 			in := draw(t, v, friendly[1], usualSizes(), 8)
 			in["target"].Data[1], in["target"].Data[6] = -100, -100
 			other := clone(in)
@@ -167,7 +167,7 @@ func TestIgnoredPositionsCountForNothing(t *testing.T) {
 
 func TestASampleThatIsIgnoredIsNotInTheMean(t *testing.T) {
 	for _, l := range []*losses.Loss{losses.Dice, losses.Tversky, losses.GeneralizedDice} {
-		v := regionsOf(t, l, map[string]any{"smooth_nr": 0.5, "smooth_dr": 1.5})
+		v := withSettings(t, l, map[string]any{"smooth_nr": 0.5, "smooth_dr": 1.5})
 		in := draw(t, v, friendly[0], usualSizes(), 8)
 		samples := in["prediction"].Shape[0]
 		for i := range len(in["target"].Data) / samples {
@@ -185,43 +185,43 @@ func TestASampleThatIsIgnoredIsNotInTheMean(t *testing.T) {
 
 func TestABatchIsOneRegionAClass(t *testing.T) {
 	for _, l := range []*losses.Loss{losses.Dice, losses.Tversky, losses.GeneralizedDice} {
-		apart := regionsOf(t, l, map[string]any{"batch": true})
+		apart := withSettings(t, l, map[string]any{"batch": true})
 		in := draw(t, apart, friendly[1], usualSizes(), 8)
 		outer, count, inner := split(in["prediction"].Shape)
 		joined := losses.Zeros([]int{1, count, outer * inner})
 		for i, x := range in["prediction"].Data {
 			joined.Data[i/inner%count*outer*inner+i/(inner*count)*inner+i%inner] = x
 		}
-		one := losses.Values{"prediction": joined, "target": array([]int{1, outer * inner}, in["target"].Data...), "weight": in["weight"]}
-		near(t, l.Name, evaluate(t, apart, in, losses.Mean), evaluate(t, regionsOf(t, l, nil), one, losses.Mean), 1e-14, 0)
+		one := losses.Values{"prediction": joined, "target": shaped([]int{1, outer * inner}, in["target"].Data...), "weight": in["weight"]}
+		near(t, l.Name, evaluate(t, apart, in, losses.Mean), evaluate(t, withSettings(t, l, nil), one, losses.Mean), 1e-14, 0)
 	}
 }
 
 func TestSoftTargetsWhereTheLossIsSmallest(t *testing.T) {
-	shares := array([]int{1, 2, 3}, 0.9, 0.25, 0.5, 0.1, 0.75, 0.5)
+	shares := shaped([]int{1, 2, 3}, 0.9, 0.25, 0.5, 0.1, 0.75, 0.5)
 	in := losses.Values{"prediction": shares, "target": shares}
 	zero := []map[string]any{{"squared_pred": true}, {"intersection": "minimum"}, {"intersection": "minimum", "jaccard": true}}
 	for _, settings := range zero {
-		near(t, "Dice", evaluate(t, regionsOf(t, losses.Dice, givenMasks(settings)), in, losses.Sum), scalar(0), 0, 0)
+		near(t, "Dice", evaluate(t, withSettings(t, losses.Dice, givenMasks(settings)), in, losses.Sum), scalar(0), 0, 0)
 	}
 	minimum := map[string]any{"intersection": "minimum"}
-	near(t, "Tversky", evaluate(t, regionsOf(t, losses.Tversky, givenMasks(minimum)), in, losses.Sum), scalar(0), 0, 0)
-	near(t, "generalized Dice", evaluate(t, regionsOf(t, losses.GeneralizedDice, givenMasks(minimum)), in, losses.Sum), scalar(0), 0, 0)
-	if product := evaluate(t, regionsOf(t, losses.Dice, givenMasks(nil)), in, losses.Sum).Data[0]; !(product > 0.1) {
+	near(t, "Tversky", evaluate(t, withSettings(t, losses.Tversky, givenMasks(minimum)), in, losses.Sum), scalar(0), 0, 0)
+	near(t, "generalized Dice", evaluate(t, withSettings(t, losses.GeneralizedDice, givenMasks(minimum)), in, losses.Sum), scalar(0), 0, 0)
+	if product := evaluate(t, withSettings(t, losses.Dice, givenMasks(nil)), in, losses.Sum).Data[0]; !(product > 0.1) {
 		t.Errorf("the product form is %g at p = t; it should not be 0", product)
 	}
 }
 
 func TestOverlapOfSaturatedLogits(t *testing.T) {
-	right := array([]int{1, 2, 2}, 1e4, -1e4, -1e4, 1e4)
+	right := shaped([]int{1, 2, 2}, 1e4, -1e4, -1e4, 1e4)
 	for _, test := range []struct {
 		name   string
 		labels []float64
 		want   float64
 	}{{"right", []float64{0, 1}, 0}, {"wrong", []float64{1, 0}, 1}} {
-		in := losses.Values{"prediction": right, "target": array([]int{1, 2}, test.labels...)}
+		in := losses.Values{"prediction": right, "target": shaped([]int{1, 2}, test.labels...)}
 		for _, l := range []*losses.Loss{losses.Dice, losses.Tversky, losses.GeneralizedDice} {
-			v := regionsOf(t, l, nil)
+			v := withSettings(t, l, nil)
 			near(t, l.Name+": "+test.name, evaluate(t, v, in, losses.Mean), scalar(test.want), 0, 0)
 			near(t, l.Name+": gradient", gradient(t, v, in, losses.Mean, nil)["prediction"], losses.Zeros(right.Shape), 0, 0)
 		}
@@ -250,8 +250,8 @@ func TestOverlapParametersAreRefused(t *testing.T) {
 }
 
 func TestBoundsOfRegionsThatMayBeLost(t *testing.T) {
-	v := regionsOf(t, losses.Dice, givenMasks(nil))
-	in := losses.Values{"prediction": array([]int{1, 1, 2}, 1e-39, 0), "target": losses.Zeros([]int{1, 1, 2})}
+	v := withSettings(t, losses.Dice, givenMasks(nil))
+	in := losses.Values{"prediction": shaped([]int{1, 1, 2}, 1e-39, 0), "target": losses.Zeros([]int{1, 1, 2})}
 	for _, test := range []struct {
 		name string
 		eps  float64
@@ -261,7 +261,7 @@ func TestBoundsOfRegionsThatMayBeLost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		near(t, test.name, bound, array([]int{1, 1}, test.want), 0, 1e-14)
+		near(t, test.name, bound, shaped([]int{1, 1}, test.want), 0, 1e-14)
 	}
 	if loss := evaluate(t, v, in, losses.Sum).Data[0]; math.Abs(loss-1) > 0 {
 		t.Errorf("loss = %g, want 1", loss)
