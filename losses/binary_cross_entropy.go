@@ -32,7 +32,7 @@ With reduction mean the sum is divided by the number of terms, whatever the weig
 	Build:    buildBinaryCrossEntropy,
 	Bound:    binaryCrossEntropyBound,
 	Accuracy: "eps · weight · [4 y |log p| + (1 - y) (4 |log(1 - p)| + 1)]: relative but for the rounding of 1 - p, which is one of the logarithm by half an eps",
-	Figure: &Figure{X: "predicted probability of a positive label", From: 0.001, To: 1, Curves: []Curve{
+	Figure: &Figure{X: "predicted probability of a positive label", From: 0.001, To: 0.999, Curves: []Curve{
 		against("no limit", nil, "prediction", map[string]float64{"target": 1}),
 		against("log_limit = 3", map[string]any{"log_limit": 3}, "prediction", map[string]float64{"target": 1}),
 		against("target = 0.8", nil, "prediction", map[string]float64{"target": 0.8}),

@@ -31,6 +31,7 @@ faults: an absent class makes the loss 1 whatever the others do, and nothing at 
 		Param{Name: "absent", Kind: String, Default: "omit", Values: []string{"omit", "largest"}, Try: []any{"largest"}, Doc: "what a class that the target does not have weighs: nothing, or as much as the heaviest that is there"},
 		Param{Name: "epsilon", Kind: Float, Default: 0.0, Min: 1e-12, Max: math.Inf(1), Also: []float64{0}, Try: []any{1e-10, 1.0}, Doc: "added to the size of every class, so that none is absent"},
 	),
+	Coupled:  batchTogether,
 	Check:    checkGeneralizedDice,
 	Value:    generalizedDiceValue,
 	Gradient: generalizedDiceGradient,

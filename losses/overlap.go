@@ -239,6 +239,7 @@ func (o *overlap) weights(in Values) Array {
 
 // ofRegions makes Value, Gradient and Bound of a loss with a term for each region.
 func ofRegions(l Loss, m measure) *Loss {
+	l.Coupled = batchTogether
 	l.Value = func(in Values, p Params) (Terms, error) {
 		o := overlapOf(in, p, m)
 		loss, weights := Zeros(o.shape()), o.weights(in)
@@ -267,6 +268,9 @@ func ofRegions(l Loss, m measure) *Loss {
 	}
 	return &l
 }
+
+// batchTogether says that the samples of a batch make one region.
+func batchTogether(p Params) bool { return p.Bool("batch") }
 
 // regionInputs lists the inputs of a loss on the overlap of regions.
 func regionInputs(weight string) []Input {
