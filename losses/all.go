@@ -62,6 +62,17 @@ func Families() []Family {
 			BEGANGenerator,
 			BEGANBalance,
 			BEGANConvergence,
+		{"Boxes", []*Loss{
+			IoU,
+			GIoU,
+			DIoU,
+			CIoU,
+			BoundedIoU,
+			BalancedL1,
+			IoUBalancedSoftmax,
+			IoUBalancedSigmoid,
+			IoUBalancedFocal,
+			IoUBalancedSmoothL1,
 		}},
 		{"Image gradient", []*Loss{
 			SpatialGradient,
