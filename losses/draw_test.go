@@ -197,8 +197,8 @@ func normalizeLogs(a losses.Array) {
 // kink there.
 func makeBoxes(r *rand.Rand, a losses.Array) {
 	for at := 0; at < len(a.Data); at += 4 {
-		w, h := 1+r.Float64()+math.Abs(a.Data[at+2]), 1+r.Float64()+math.Abs(a.Data[at+3])
-		x, y := 2*r.Float64()+math.Abs(a.Data[at]), 2*r.Float64()+math.Abs(a.Data[at+1])
+		x, y := r.ExpFloat64()+math.Abs(a.Data[at]), r.ExpFloat64()+math.Abs(a.Data[at+1])
+		w, h := 0.5+r.ExpFloat64()+math.Abs(a.Data[at+2]), 0.5+r.ExpFloat64()+math.Abs(a.Data[at+3])
 		copy(a.Data[at:], []float64{x, y, x + w, y + h})
 	}
 }
