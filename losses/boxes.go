@@ -292,12 +292,15 @@ func (s side) errors(params Params, eps float64) sideError {
 	return e
 }
 
+// extent is the hull's, but for what rounds to 0 in halves of the smallest numbers.
+func (s side) extent() float64 { return math.Max(s.hull, math.Max(s.sizeP, s.sizeG)) }
+
 // iouError is how far a lowering's IoU, and its union as a part of the hull, may be
 // off; both are from 0 to 1.
 func (b boxPair) iouError(params Params, eps float64) (iou, union float64) {
 	a, epsilon := b.areas(), params.Float("epsilon")
 	hull := b[0].hull * b[1].hull
-	if b[0].hull == 0 || b[1].hull == 0 {
+	if b[0].extent() == 0 || b[1].extent() == 0 {
 		return 0, 0
 	}
 	tiny := smallestNormal(eps)

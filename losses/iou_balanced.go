@@ -167,7 +167,7 @@ func powerError(iou, off, eta, eps float64) float64 {
 	if iou > 0 && eta != 0 {
 		rounding *= 1 + eta*math.Abs(math.Log(iou))
 	}
-	return math.Max(up, down) + rounding
+	return math.Max(up, down) + rounding + smallestNormal(eps)
 }
 
 // balancedErrors bounds the errors of positives' terms, which are parts of a sum:
