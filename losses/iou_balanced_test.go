@@ -10,7 +10,9 @@ import (
 // balanced lists the classification losses with what they are for eta = 0.
 func balanced(t *testing.T) []struct{ loss, plain variant } {
 	t.Helper()
-	make := func(l *losses.Loss, settings map[string]any) variant { return variant{l.Command(), l, paramsOf(t, l, settings)} }
+	make := func(l *losses.Loss, settings map[string]any) variant {
+		return variant{l.Command(), l, paramsOf(t, l, settings)}
+	}
 	return []struct{ loss, plain variant }{
 		{make(losses.IoUBalancedSoftmax, nil), make(losses.SoftmaxCrossEntropy, nil)},
 		{make(losses.IoUBalancedSigmoid, nil), make(losses.SigmoidCrossEntropy, nil)},
