@@ -29,25 +29,13 @@ there for β < 1 and is negative for β > 1.`,
 			{Name: "beta", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), OpenMin: true, Try: []any{0.25}, Doc: "the error up to which the slope rises"},
 			{Name: "shift", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), Try: []any{1.25}, Doc: "1 makes the slope 0 at 0; 1/beta gives what mmdetection has for a beta other than 1"},
 		},
-		Check: checkBalancedL1,
-		Build: buildBalancedL1,
-		Figure: &Figure{X: "prediction - target", From: -2, To: 2, Curves: []Curve{
-			{Label: "α = 0.5, γ = 1.5", At: atError},
-			{Label: "α = 0.2, γ = 1.5", Settings: map[string]any{"alpha": 0.2}, At: atError},
-			{Label: "α = 1, γ = 1.5", Settings: map[string]any{"alpha": 1}, At: atError},
-		}},
+		Check:  checkBalancedL1,
+		Build:  buildBalancedL1,
+		Figure: &Figure{X: "error", From: -2, To: 2, Curves: over(ofError, "alpha", 0.2, 0.3, 0.5, 1.0)},
 	}, balancedL1Value, balancedL1Slope)
 	l.Bound = balancedL1Bound
 	l.Accuracy = "with z = b min(d, β)/β: eps · 4 α β/b · ((z + 1) log(z + 1) + z) and 8 eps of the rest: the two parts of the curve cancel to z²/2 where z is small"
 	return l
-}
-
-// atError is a prediction that is off by x.
-func atError(x float64) Values {
-	return Values{
-		"prediction": {Shape: []int{1}, Data: []float64{x}},
-		"target":     {Shape: []int{1}, Data: []float64{0}},
-	}
 }
 
 // maxGammaOverAlpha keeps e^(γ/α) a number of any type.

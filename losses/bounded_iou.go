@@ -32,7 +32,7 @@ negative width) is empty.`,
 	Build:    buildBoundedIoU,
 	Bound:    boundedIoUBound,
 	Accuracy: "8 eps and the relative errors of the sizes for z, times min(1, z/β): sizes are differences of exact numbers; the offset of the centres has an error of eps times those of the edges, relative to the target's size",
-	Figure:   offsetFigure(0.5, nil),
+	Figure:   heightsFigure(),
 }
 
 // centreBound is B for a centre.

@@ -169,6 +169,29 @@ func (b boxGradient) add(at int, pair boxPair, slope pairSlope, scale float64) {
 
 func (b boxGradient) values() Values { return Values{"prediction": b.p, "target": b.g} }
 
+// movedX is what figures of losses on pairs of boxes are plotted against.
+const movedX = "sideways offset of a box of width and height 1; they are apart beyond 1"
+
+// movedBox is a curve over a box that is moved sideways from one of its size.
+func movedBox(label string, settings map[string]any) Curve { return moved(label, settings, 1) }
+
+func moved(label string, settings map[string]any, height float64) Curve {
+	return Curve{Label: label, Settings: settings, At: func(x float64) Values {
+		return Values{
+			"prediction": {Shape: []int{1, 4}, Data: []float64{x, (1 - height) / 2, x + 1, (1 + height) / 2}},
+			"target":     {Shape: []int{1, 4}, Data: []float64{0, 0, 1, 1}},
+		}
+	}}
+}
+
+// heightsFigure moves a box of the same size, and one of half the height.
+func heightsFigure() *Figure {
+	return &Figure{X: movedX, From: -2, To: 2, Curves: []Curve{
+		moved("equal boxes", nil, 1),
+		moved("half the height", nil, 0.5),
+	}}
+}
+
 // withoutLast is the shape of one number for each box.
 func withoutLast(shape []int) []int { return shape[:len(shape)-1] }
 

@@ -19,15 +19,15 @@ v = 4/π² (atan(w_target/h_target) - atan(w/h))², a = v/(1 - IoU + v + epsilon
 loss = 1 - IoU + ρ²/(c² + epsilon) + a v`,
 		Meaning: `0 for equal boxes, below 3 always; it does not depend on the boxes' scale. The
 aspect ratio counts the less, the worse the overlap is. The gradient takes the trade-off a as a
-constant, as the paper's code does, so that it is not the derivative of the value; that by a
-small box's size grows with 1/size, as in the paper. Two boxes without an area have IoU 0; a
+constant, as public code does, so that it is not the derivative of the value; it grows with the
+inverse of the predicted box's size. Two boxes without an area have IoU 0; a
 height of 0 is an infinite aspect ratio, whose arc tangent is π/2; a point has no aspect ratio,
 and v is 0 for it. A box whose x2 is below its x1 (or that has a negative width) is empty.`,
 		Paper:    "Zheng, Wang, Liu, Li, Ye, Ren: Distance-IoU Loss, AAAI 2020, arXiv:1911.08287",
 		Declare:  []Param{boxesParam(), boxEpsilonParam("added to the three denominators; 1e-7 in public code")},
 		Build:    buildCIoU,
 		Accuracy: "that of DIoULoss, and as much again: a v = v²/(1 - IoU + v) changes by no more than its parts 1 - IoU and v do; v is formed from the angle between the boxes' diagonals, whose error is some eps, however small the boxes",
-		Figure:   offsetFigure(0.5, nil),
+		Figure:   heightsFigure(),
 	}, 0, func(pair boxPair, p Params) float64 {
 		return ciouValue(pair, p, pair.tradeOff(p.Float("epsilon")))
 	}, ciouSlope, ciouBound)

@@ -21,7 +21,7 @@ A box whose x2 is below its x1 (or that has a negative width) is empty.`,
 	Declare:  []Param{boxesParam(), boxEpsilonParam("added to both denominators, as in public code, where it is 1e-7")},
 	Build:    buildDIoU,
 	Accuracy: "that of the IoU, some 20 eps, see IoULoss; the offset of the centres is a sum of the two edges' differences and has an error of eps times these, so that large coordinates do not count",
-	Figure:   offsetFigure(0.5, nil),
+	Figure:   heightsFigure(),
 }, 0, diouValue, diouSlope, diouBound)
 
 // distance is the squared distance of the centres over the hull's squared diagonal.

@@ -17,7 +17,7 @@ nothing. A box whose x2 is below its x1 (or that has a negative width) is empty.
 	Declare:  []Param{boxesParam(), boxEpsilonParam("added to both denominators, as in public code, where it is 1e-7")},
 	Build:    buildGIoU,
 	Accuracy: "that of the IoU, some 20 eps, and of the union's share of the hull, as much again; see IoULoss",
-	Figure:   offsetFigure(0.5, nil),
+	Figure:   heightsFigure(),
 }, 0, giouValue, giouSlope, giouBound)
 
 func giouValue(pair boxPair, p Params) float64 {

@@ -1,7 +1,6 @@
 package losses
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/onnxloss/onnxloss/ops"
@@ -29,7 +28,7 @@ mmdetection, where it has no gradient either.`,
 	},
 	Build:    buildIoULoss,
 	Accuracy: "lengths are differences of exact numbers, so that areas have relative errors of some ULP however large the coordinates are; 1 - IoU cancels, so that the bound is about 20 eps · IoU + eps, for -log IoU 20 eps; with cxcywh the overlap is a difference of the sizes, and its error is relative to them",
-	Figure:   offsetFigure(0, map[string]any{"form": "linear"}, map[string]any{"form": "log"}),
+	Figure:   &Figure{X: movedX, From: -2, To: 2, Curves: over(movedBox, "form", "linear", "log")},
 }, 1, iouLossValue, iouLossSlope, iouLossBound)
 
 // leastIoU is what a smaller IoU counts as in form log.
@@ -71,30 +70,4 @@ func buildIoULoss(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 		return ops.Terms{Loss: b.Sub(b.Scalar(iou, 1), iou)}
 	}
 	return ops.Terms{Loss: b.Neg(b.Log(b.Max(iou, b.Scalar(iou, leastIoU))))}
-}
-
-// offsetFigure shows a loss of a unit square against one of the same size, or of
-// half its height, that is moved sideways; they are apart beyond 1.
-func offsetFigure(shorter float64, settings ...map[string]any) *Figure {
-	figure := &Figure{X: "sideways offset of two boxes of width 1", From: -2, To: 2}
-	for _, s := range settings {
-		label := "equal boxes"
-		if form, ok := s["form"]; ok {
-			label = fmt.Sprint("form ", form)
-		}
-		figure.Curves = append(figure.Curves, Curve{Label: label, Settings: s, At: movedBox(1)})
-	}
-	if shorter > 0 {
-		figure.Curves = append(figure.Curves, Curve{Label: fmt.Sprintf("one of height %g", shorter), At: movedBox(shorter)})
-	}
-	return figure
-}
-
-func movedBox(height float64) func(x float64) Values {
-	return func(x float64) Values {
-		return Values{
-			"prediction": {Shape: []int{1, 4}, Data: []float64{x, (1 - height) / 2, x + 1, (1 + height) / 2}},
-			"target":     {Shape: []int{1, 4}, Data: []float64{0, 0, 1, 1}},
-		}
-	}
 }

@@ -41,16 +41,19 @@ func onClassAxis(in Input) []Input {
 	return []Input{in, last}
 }
 
-// positiveLabelOfIoU is a positive of cross-entropy 1, beside one of the same and IoU
-// 0.5 that has the weight 0.
-func positiveLabelOfIoU(iou float64) Values {
-	low := -math.Log(math.E - 1)
-	return Values{
-		"logits": {Shape: []int{2, 1}, Data: []float64{low, low}},
-		"target": {Shape: []int{2, 1}, Data: []float64{1, 1}},
-		"iou":    {Shape: []int{2}, Data: []float64{iou, 0.5}},
-		"weight": {Shape: []int{2, 1}, Data: []float64{1, 0}},
-	}
+// positiveLabelOfIoU is a curve over the IoU of a positive of cross-entropy 1, beside
+// one of the same that has the weight 0.
+func positiveLabelOfIoU(label string, settings map[string]any) Curve {
+	settings["weighted_normalizer"] = false
+	return Curve{Label: label, Settings: settings, At: func(iou float64) Values {
+		low := -math.Log(math.E - 1)
+		return Values{
+			"logits": {Shape: []int{2, 1}, Data: []float64{low, low}},
+			"target": {Shape: []int{2, 1}, Data: []float64{1, 1}},
+			"iou":    {Shape: []int{2}, Data: []float64{0.5, iou}},
+			"weight": {Shape: []int{2, 1}, Data: []float64{0, 1}},
+		}
+	}}
 }
 
 // ofBalancedLabels makes a loss out of what weighs the sides of its cross-entropy.

@@ -11,9 +11,8 @@ loss = weight (w P + Q)`,
 	Meaning: balancedLabelsMeaning + ` η = 0 is plain cross-entropy.`,
 	Paper:   "Wu, Yang, Wang, Li: IoU-balanced Loss Functions for Single-stage Object Detection, 2019, arXiv:1908.05641",
 	Declare: append([]Param{etaParam(), iouSourceParam(), classAxisParam()}, normalizerParams()...),
-	Figure: &Figure{X: "IoU", From: 0, To: 1, Curves: []Curve{
-		{Label: "weight beside a positive of IoU 0.5, η = 0.5", Settings: map[string]any{"eta": 0.5, "weighted_normalizer": false}, At: positiveLabelOfIoU},
-		{Label: "η = 1", Settings: map[string]any{"eta": 1, "weighted_normalizer": false}, At: positiveLabelOfIoU},
-		{Label: "η = 1.5", Settings: map[string]any{"eta": 1.5, "weighted_normalizer": false}, At: positiveLabelOfIoU},
-	}},
+	Figure: &Figure{
+		X: "IoU; weight of a positive beside one of the same cross-entropy and IoU 0.5", From: 0, To: 1,
+		Curves: over(positiveLabelOfIoU, "eta", 0.0, 0.5, 1.0, 1.5),
+	},
 }, func(Params) focus { return focus{positive: 1, negative: 1} })

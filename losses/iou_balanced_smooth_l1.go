@@ -31,20 +31,21 @@ the same tensors as prediction and target where boxes are regressed as such.`,
 	Build:    buildBalancedSmoothL1,
 	Bound:    balancedSmoothL1Bound,
 	Accuracy: "6 eps relative and the error of IoU^δ: where the IoU is an input that is 3 eps (1 + δ |log IoU|) relative, else that of IoULoss besides",
-	Figure: &Figure{X: "IoU of a box whose smooth L1 is 1", From: 0, To: 1, Curves: []Curve{
-		{Label: "δ = 0.5", Settings: map[string]any{"delta": 0.5}, At: boxOfIoU},
-		{Label: "δ = 1", Settings: map[string]any{"delta": 1}, At: boxOfIoU},
-		{Label: "δ = 1.5", Settings: map[string]any{"delta": 1.5}, At: boxOfIoU},
-	}},
+	Figure: &Figure{
+		X: "IoU of a box whose smooth L1 is 1", From: 0, To: 1,
+		Curves: over(boxOfIoU, "delta", 0.0, 0.5, 1.0, 1.5),
+	},
 }
 
-// boxOfIoU is a box with one number off by 1.5.
-func boxOfIoU(iou float64) Values {
-	return Values{
-		"prediction": {Shape: []int{1, 4}, Data: []float64{1.5, 0, 0, 0}},
-		"target":     Zeros([]int{1, 4}),
-		"iou":        {Shape: []int{1}, Data: []float64{iou}},
-	}
+// boxOfIoU is a curve over the IoU of a box with one number off by 1.5.
+func boxOfIoU(label string, settings map[string]any) Curve {
+	return Curve{Label: label, Settings: settings, At: func(iou float64) Values {
+		return Values{
+			"prediction": {Shape: []int{1, 4}, Data: []float64{0, 0, 0, 1.5}},
+			"target":     Zeros([]int{1, 4}),
+			"iou":        {Shape: []int{1}, Data: []float64{iou}},
+		}
+	}}
 }
 
 func balancedSmoothL1Inputs() []Input {

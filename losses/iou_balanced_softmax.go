@@ -37,23 +37,25 @@ above 0 and that are not ignored. Give the IoU, or the boxes it is computed from
 	Build:    buildBalancedSoftmax,
 	Bound:    balancedSoftmaxBound,
 	Accuracy: "that of cross-entropy, eps · (3 · spread of the logits + 2 log C + 8), times the weight, and for positives what N inherits of it and of the IoU; N is badly conditioned where positives that overlap are predicted right to within rounding, but a term is never more than the sum of the positives",
-	Figure: &Figure{X: "IoU", From: 0, To: 1, Curves: []Curve{
-		{Label: "weight beside a positive of IoU 0.5, η = 0.5", Settings: map[string]any{"eta": 0.5, "weighted_normalizer": false}, At: positiveOfIoU},
-		{Label: "η = 1", Settings: map[string]any{"eta": 1, "weighted_normalizer": false}, At: positiveOfIoU},
-		{Label: "η = 1.5", Settings: map[string]any{"eta": 1.5, "weighted_normalizer": false}, At: positiveOfIoU},
-	}},
+	Figure: &Figure{
+		X: "IoU; weight of a positive beside one of the same cross-entropy and IoU 0.5", From: 0, To: 1,
+		Curves: over(positiveOfIoU, "eta", 0.0, 0.5, 1.0, 1.5),
+	},
 }
 
-// positiveOfIoU is a positive of cross-entropy 1, beside one of the same and IoU 0.5
-// that has the weight 0.
-func positiveOfIoU(iou float64) Values {
-	high := math.Log(math.E - 1)
-	return Values{
-		"logits": {Shape: []int{2, 2}, Data: []float64{high, 0, high, 0}},
-		"target": {Shape: []int{2}, Data: []float64{1, 1}},
-		"iou":    {Shape: []int{2}, Data: []float64{iou, 0.5}},
-		"weight": {Shape: []int{2}, Data: []float64{1, 0}},
-	}
+// positiveOfIoU is a curve over the IoU of a positive of cross-entropy 1, beside one
+// of the same that has the weight 0.
+func positiveOfIoU(label string, settings map[string]any) Curve {
+	settings["weighted_normalizer"] = false
+	return Curve{Label: label, Settings: settings, At: func(iou float64) Values {
+		high := math.Log(math.E - 1)
+		return Values{
+			"logits": {Shape: []int{2, 2}, Data: []float64{high, 0, high, 0}},
+			"target": {Shape: []int{2}, Data: []float64{1, 1}},
+			"iou":    {Shape: []int{2}, Data: []float64{0.5, iou}},
+			"weight": {Shape: []int{2}, Data: []float64{0, 1}},
+		}
+	}}
 }
 
 func balancedSoftmaxInputs() []Input {

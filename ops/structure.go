@@ -183,7 +183,7 @@ func (b *Builder) Gather(x, indices Value, axis int) Value {
 			b.fail("Gather: axis %d does not fit shape %s", axis, s)
 			return Value{}
 		}
-		shape = slices.Concat(Shape{}, s[:at], i, s[at+1:])
+		shape = append(Shape{}, slices.Concat(s[:at], i, s[at+1:])...) // a scalar's is known as well
 	}
 	return b.emit("Gather", x.DType(), shape, []Value{x, indices}, IntAttribute("axis", int64(axis)))
 }
