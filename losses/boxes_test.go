@@ -107,7 +107,7 @@ func TestBoxesApartArePulledTogetherByAllButIoU(t *testing.T) {
 func TestLogIoUIsLimited(t *testing.T) {
 	log := map[string]any{"form": "log"}
 	got, gradient := onBoxes(t, losses.IoU, log, []float64{5, 0, 6, 1}, []float64{0, 0, 1, 1})
-	near(t, "loss of boxes apart", scalar(got), scalar(-math.Log(1e-6)), 1e-15, 0)
+	near(t, "loss of boxes apart", scalar(got), scalar(-math.Log(1e-12)), 1e-15, 0)
 	near(t, "its gradient", gradient["prediction"], losses.Zeros([]int{1, 4}), 0, 0)
 	got, _ = onBoxes(t, losses.IoU, log, []float64{0, 0, 1, 0.25}, []float64{0, 0, 1, 1})
 	near(t, "loss of a quarter", scalar(got), scalar(math.Log(4)), 1e-15, 0)

@@ -12,13 +12,13 @@ var IoU = ofBoxes(Loss{
 	Summary: "how far two boxes are from covering the same area",
 	Formula: `IoU = area of the intersection / area of the union
 form linear: loss = 1 - IoU
-form log:    loss = -log max(IoU, 1e-6)`,
+form log:    loss = -log max(IoU, 1e-12)`,
 	Meaning: `0 for equal boxes and, in form linear, 1 for boxes that do not overlap; it does not
 depend on the boxes' scale. Boxes that do not overlap have no gradient: GIoU, DIoU and CIoU
 have one. Two boxes without an area have IoU 0. A box whose x2 is below its x1 (or that has a
-negative width) is empty. In form log, which the paper has for pixels inside the true box, boxes
-that do not overlap would have an infinite loss: it is limited to -log 1e-6 = 13.8, as in
-mmdetection, where it has no gradient either.`,
+negative width) is empty. In form log, which the
+paper has for pixels inside the true box, boxes that do not overlap would have an infinite loss:
+it is limited to -log 1e-12 = 27.6, and has no gradient there.`,
 	Paper: "Yu, Jiang, Wang, Cao, Huang: UnitBox: An Advanced Object Detection Network, ACM MM 2016, arXiv:1608.01471 (form log); 1 - IoU as in Rezatofighi et al. 2019, arXiv:1902.09630",
 	Declare: []Param{
 		boxesParam(),
@@ -32,7 +32,7 @@ mmdetection, where it has no gradient either.`,
 }, 1, iouLossValue, iouLossSlope, iouLossBound)
 
 // leastIoU is what a smaller IoU counts as in form log.
-const leastIoU = 1e-6
+const leastIoU = 1e-12
 
 func iouLossValue(pair boxPair, p Params) float64 {
 	iou := pair.iou(p.Float("epsilon"))
