@@ -415,6 +415,18 @@ func atLeastTiny(b *ops.Builder, v ops.Value) ops.Value {
 // xTimesY multiplies the two numbers on the last axis.
 func xTimesY(b *ops.Builder, v ops.Value) ops.Value { return b.Mul(xOf(b, v), yOf(b, v)) }
 
+// squared is the sum of the squares of the two numbers on the last axis. A reduction
+// would have the wrong shape on common engines where there are no boxes.
+func squared(b *ops.Builder, v ops.Value) ops.Value {
+	square := b.Mul(v, v)
+	return b.Add(xOf(b, square), yOf(b, square))
+}
+
+// longer is the larger of the two numbers on the last axis, which stays.
+func longer(b *ops.Builder, v ops.Value) ops.Value {
+	return b.Max(b.Slice(v, -1, 0, 1), b.Slice(v, -1, 1, 2))
+}
+
 func xOf(b *ops.Builder, v ops.Value) ops.Value {
 	return b.Gather(v, b.Constant(ops.Int64, nil, []float64{0}), -1)
 }

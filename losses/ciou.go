@@ -137,7 +137,7 @@ func buildCIoU(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 // height.
 func (v boxValues) buildAspect(b *ops.Builder) ops.Value {
 	shape := func(size ops.Value) ops.Value {
-		return b.Div(size, atLeastTiny(b, b.ReduceMax(size, true, -1)))
+		return b.Div(size, atLeastTiny(b, longer(b, size)))
 	}
 	p, g := shape(v.sizeP), shape(v.sizeG)
 	wide, high := xOf(b, p), yOf(b, p)

@@ -89,13 +89,12 @@ func buildDIoU(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 // buildDistance is ρ²/(c² + epsilon), with all lengths divided by the hull's longer
 // side first, so that no square overflows or vanishes.
 func (v boxValues) buildDistance(b *ops.Builder, p Params) ops.Value {
-	longest := atLeastTiny(b, b.ReduceMax(v.hull, true, -1))
+	longest := atLeastTiny(b, longer(b, v.hull))
 	offset, hull := b.Div(v.offset, longest), b.Div(v.hull, longest)
-	square := b.ReduceSum(b.Mul(hull, hull), false, -1)
+	square := squared(b, hull)
 	if e := p.Float("epsilon"); e > 0 {
 		part := b.Div(b.Div(b.Scalar(longest, e), longest), longest)
 		square = b.Add(square, b.Squeeze(part, -1))
 	}
-	distance := b.Div(b.ReduceSum(b.Mul(offset, offset), false, -1), atLeastTiny(b, square))
-	return b.Label(distance, "distance")
+	return b.Label(b.Div(squared(b, offset), atLeastTiny(b, square)), "distance")
 }

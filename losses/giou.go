@@ -63,5 +63,5 @@ func buildGIoU(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 
 // buildSign is 1 where both extents of a hull are above 0, else 0.
 func buildSign(b *ops.Builder, hull ops.Value) ops.Value {
-	return b.Sign(b.ReduceMin(hull, false, -1))
+	return b.Sign(b.Min(xOf(b, hull), yOf(b, hull)))
 }
