@@ -62,6 +62,7 @@ func Families() []Family {
 			BEGANGenerator,
 			BEGANBalance,
 			BEGANConvergence,
+		}},
 		{"Boxes", []*Loss{
 			IoU,
 			GIoU,
