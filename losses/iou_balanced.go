@@ -33,6 +33,9 @@ func normalizerParams() []Param {
 	}
 }
 
+// balanceCouples says whether N is other than 1.
+func balanceCouples(p Params) bool { return p.Float("eta") != 0 || p.Float("epsilon") != 0 }
+
 func classAxisParam() Param {
 	return Param{Name: "class_axis", Kind: String, Default: "1", Values: []string{"1", "last"}, Try: []any{"last"}, Doc: "where the classes are: 1 for [N, C, ...], last for [N, ..., C], as detectors have them"}
 }

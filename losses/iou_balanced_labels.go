@@ -59,7 +59,7 @@ func positiveLabelOfIoU(label string, settings map[string]any) Curve {
 // ofBalancedLabels makes a loss out of what weighs the sides of its cross-entropy.
 func ofBalancedLabels(l Loss, focusOf func(Params) focus) *Loss {
 	l.Inputs = balancedLabelInputs()
-	l.Coupled = true
+	l.Coupled = balanceCouples
 	l.Frozen = func(in Values, p Params) func(Values) (Terms, error) {
 		held := labelTermsOf(in, p, focusOf(p)).weights(in, p)
 		return func(in Values) (Terms, error) { return labelTermsOf(in, p, focusOf(p)).loss(held), nil }

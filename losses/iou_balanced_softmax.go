@@ -30,7 +30,7 @@ above 0 and that are not ignored. Give the IoU, or the boxes it is computed from
 		ignoreIndexParam(),
 		classAxisParam(),
 	}, normalizerParams()...),
-	Coupled:  true,
+	Coupled:  balanceCouples,
 	Value:    balancedSoftmaxValue,
 	Gradient: balancedSoftmaxGradient,
 	Frozen:   frozenBalancedSoftmax,
