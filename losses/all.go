@@ -72,6 +72,18 @@ func Families() []Family {
 			BEGANBalance,
 			BEGANConvergence,
 		}},
+		{"Boxes", []*Loss{
+			IoU,
+			GIoU,
+			DIoU,
+			CIoU,
+			BoundedIoU,
+			BalancedL1,
+			IoUBalancedSoftmax,
+			IoUBalancedSigmoid,
+			IoUBalancedFocal,
+			IoUBalancedSmoothL1,
+		}},
 		{"Image gradient", []*Loss{
 			SpatialGradient,
 			ImageGradient,

@@ -150,7 +150,7 @@ func fill(t *testing.T, r *rand.Rand, d losses.Domain, s style, shape []int, cou
 	case losses.LogDistribution:
 		normalizeLogs(a)
 	case losses.Boxes:
-		makeBoxes(a)
+		makeBoxes(r, a)
 	}
 	return a
 }
@@ -196,11 +196,12 @@ func normalizeLogs(a losses.Array) {
 }
 
 // makeBoxes turns numbers into x1, y1, x2, y2 with x1 <= x2 and y1 <= y2, which are
-// also a centre with a width and a height where they are not negative.
-func makeBoxes(a losses.Array) {
+// also a centre with a width and a height. No two have an edge in common: losses have a
+// kink there.
+func makeBoxes(r *rand.Rand, a losses.Array) {
 	for at := 0; at < len(a.Data); at += 4 {
-		x, y := math.Abs(a.Data[at]), math.Abs(a.Data[at+1])
-		w, h := 0.5+math.Abs(a.Data[at+2]), 0.5+math.Abs(a.Data[at+3])
+		x, y := r.ExpFloat64()+math.Abs(a.Data[at]), r.ExpFloat64()+math.Abs(a.Data[at+1])
+		w, h := 0.5+r.ExpFloat64()+math.Abs(a.Data[at+2]), 0.5+r.ExpFloat64()+math.Abs(a.Data[at+3])
 		copy(a.Data[at:], []float64{x, y, x + w, y + h})
 	}
 }

@@ -131,3 +131,14 @@ func (m margin) softplus(b *ops.Builder) ops.Value {
 func (m margin) softplusNegative(b *ops.Builder) ops.Value {
 	return b.Label(b.Add(m.log1p, b.Relu(b.Neg(m.x))), "softplus_negative")
 }
+
+// probabilities is σ(x) and σ(-x): 1/(1+e) and e/(1+e) where x > 0, else the other
+// way round.
+func (m margin) probabilities(b *ops.Builder) (p, q ops.Value) {
+	one := b.Scalar(m.x, 1)
+	u := b.Add(m.e, one)
+	negative := b.Sub(one, m.positive)
+	p = b.Label(b.Div(b.Add(m.positive, b.Mul(negative, m.e)), u), "p")
+	q = b.Label(b.Div(b.Add(negative, b.Mul(m.positive, m.e)), u), "one_minus_p")
+	return p, q
+}

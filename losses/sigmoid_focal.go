@@ -226,22 +226,16 @@ func buildAlpha(b *ops.Builder, y ops.Value, params Params) ops.Value {
 }
 
 func buildSplitFocal(b *ops.Builder, x, smooth, posWeight ops.Value, params Params) ops.Value {
-	one := b.Scalar(x, 1)
 	m := buildMargin(b, x, smooth)
 	gamma := params.Float("gamma")
 	alphaPos, alphaNeg := alphas(params)
 
-	// σ(x) is 1/(1+e) where x > 0 and e/(1+e) elsewhere; σ(-x) is the other one.
-	u := b.Add(m.e, one)
-	negative := b.Sub(one, m.positive)
-	p := b.Label(b.Div(b.Add(m.positive, b.Mul(negative, m.e)), u), "p")
-	q := b.Label(b.Div(b.Add(negative, b.Mul(m.positive, m.e)), u), "one_minus_p")
-
+	p, q := m.probabilities(b)
 	positives := b.Mul(b.Mul(b.PowConst(q, gamma), smooth), m.softplusNegative(b))
 	if posWeight.Present() {
 		positives = scale(b, positives, posWeight)
 	}
-	negatives := b.Mul(b.Mul(b.PowConst(p, gamma), b.Sub(one, smooth)), m.softplus(b))
+	negatives := b.Mul(b.Mul(b.PowConst(p, gamma), b.Sub(b.Scalar(x, 1), smooth)), m.softplus(b))
 	return b.Label(b.Add(
 		b.Mul(positives, b.Scalar(x, alphaPos)),
 		b.Mul(negatives, b.Scalar(x, alphaNeg)),

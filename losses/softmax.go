@@ -127,6 +127,7 @@ func classWeights(in Values, count int) []float64 {
 
 // indexTarget is what the lowerings of class losses make of class-index targets.
 type indexTarget struct {
+	axis  int       // of the classes
 	index ops.Value // [N,...], safe to gather with: 0 where ignored
 	keep  ops.Value // 1 where the position counts, else 0, as the logits' type
 }
@@ -135,11 +136,21 @@ type indexTarget struct {
 // counting from the end; a negative label that is not ignored is therefore turned
 // into one beyond the last class, which every engine refuses.
 func buildIndexTarget(b *ops.Builder, logits, target ops.Value, p Params) indexTarget {
+	return buildIndexTargetAlong(b, logits, target, p, 1)
+}
+
+// buildIndexTargetAlong does so for classes on axis 1 or, for -1, the last one.
+func buildIndexTargetAlong(b *ops.Builder, logits, target ops.Value, p Params, axis int) indexTarget {
 	ignored := b.Equal(target, b.Scalar(target, float64(p.Int("ignore_index"))))
 	index := b.Where(ignored, b.Scalar(target, 0), target)
-	count := b.Cast(b.Slice(b.ShapeOf(logits), 0, 1, 2), target.DType())
+	end := axis + 1
+	if axis < 0 {
+		end = math.MaxInt
+	}
+	count := b.Cast(b.Slice(b.ShapeOf(logits), 0, axis, end), target.DType())
 	index = b.Where(b.Less(index, b.Scalar(index, 0)), count, index)
 	return indexTarget{
+		axis:  axis,
 		index: b.Label(index, "class"),
 		keep:  b.Label(b.Cast(b.Not(ignored), logits.DType()), "counts"),
 	}
@@ -147,7 +158,7 @@ func buildIndexTarget(b *ops.Builder, logits, target ops.Value, p Params) indexT
 
 // take picks, for each position, the entry of the right class.
 func (t indexTarget) take(b *ops.Builder, perClass ops.Value) ops.Value {
-	return b.Squeeze(b.GatherElements(perClass, b.Unsqueeze(t.index, 1), 1), 1)
+	return b.Squeeze(b.GatherElements(perClass, b.Unsqueeze(t.index, t.axis), t.axis), t.axis)
 }
 
 // logitSpread is the largest distance of a logit from the highest at a position:

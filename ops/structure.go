@@ -38,10 +38,7 @@ func (b *Builder) Unsqueeze(x Value, axis int) Value {
 func (b *Builder) Squeeze(x Value, axis int) Value {
 	var shape Shape
 	if s := x.Shape(); s.Known() {
-		at := axis
-		if at < 0 {
-			at += len(s)
-		}
+		at := fromStart(axis, len(s))
 		if at < 0 || at >= len(s) {
 			b.fail("Squeeze: axis %d does not fit shape %s", axis, s)
 			return Value{}
@@ -97,7 +94,7 @@ func (b *Builder) Reshape(x, shape Value, known Shape) Value {
 	return b.emit("Reshape", x.DType(), known, []Value{x, shape})
 }
 
-// Concat joins vectors or tensors along an axis.
+// Concat joins vectors or tensors along an axis; one below 0 counts from the end.
 func (b *Builder) Concat(axis int, parts ...Value) Value {
 	if len(parts) == 0 {
 		b.fail("Concat: nothing to join")
@@ -109,7 +106,8 @@ func (b *Builder) Concat(axis int, parts ...Value) Value {
 
 func concatShape(axis int, parts []Value) Shape {
 	first := parts[0].Shape()
-	if !first.Known() || axis < 0 || axis >= len(first) {
+	axis = fromStart(axis, len(first))
+	if axis < 0 || axis >= len(first) {
 		return nil
 	}
 	shape := slices.Clone(first)
@@ -130,15 +128,20 @@ func concatShape(axis int, parts []Value) Shape {
 	return shape
 }
 
-// Slice takes the elements from start up to but without end along one axis.
+// Slice takes the elements from start up to but without end along one axis. An axis
+// below 0, which counts from the end, needs opset 11 where the rank is not known.
 func (b *Builder) Slice(x Value, axis, start, end int) Value {
 	shape := slices.Clone(x.Shape())
-	if shape.Known() {
-		if axis < 0 || axis >= len(shape) {
+	switch {
+	case shape.Known():
+		at := fromStart(axis, len(shape))
+		if at < 0 || at >= len(shape) {
 			b.fail("Slice: axis %d does not fit shape %s", axis, shape)
 			return Value{}
 		}
-		shape[axis] = slicedDim(shape[axis], start, end)
+		axis, shape[at] = at, slicedDim(shape[at], start, end)
+	case axis < 0 && b.opset < 11:
+		b.fail("Slice: axis %d of a tensor of unknown rank needs opset 11, got %d", axis, b.opset)
 	}
 	if b.opset < 10 {
 		return b.emit("Slice", x.DType(), shape, []Value{x}, IntsAttribute("starts", []int64{int64(start)}),
@@ -161,15 +164,26 @@ func slicedDim(d Dim, start, end int) Dim {
 	return Fixed(max(clamp(end)-clamp(start), 0))
 }
 
-// Gather takes the entries of x along an axis that an integer tensor names.
+// fromStart turns an axis that counts from the end into one that counts from the
+// start.
+func fromStart(axis, rank int) int {
+	if axis < 0 {
+		return axis + rank
+	}
+	return axis
+}
+
+// Gather takes the entries of x along an axis that an integer tensor names. An axis
+// below 0 counts from the end.
 func (b *Builder) Gather(x, indices Value, axis int) Value {
 	var shape Shape
 	if s, i := x.Shape(), indices.Shape(); s.Known() && i.Known() {
-		if axis < 0 || axis >= len(s) {
+		at := fromStart(axis, len(s))
+		if at < 0 || at >= len(s) {
 			b.fail("Gather: axis %d does not fit shape %s", axis, s)
 			return Value{}
 		}
-		shape = slices.Concat(Shape{}, s[:axis], i, s[axis+1:])
+		shape = append(Shape{}, slices.Concat(s[:at], i, s[at+1:])...) // a scalar's is known as well
 	}
 	return b.emit("Gather", x.DType(), shape, []Value{x, indices}, IntAttribute("axis", int64(axis)))
 }

@@ -176,6 +176,11 @@ func (d *drawer) fill(f field, values losses.Values, fields []field, classes int
 		d.logDistribute(numbers, f)
 	case losses.Boxes:
 		d.boxes(numbers)
+		for _, other := range fields {
+			if known, ok := values[other.Name]; ok && other.Domain == losses.Boxes && len(known.Data) == len(numbers) {
+				d.relate(numbers, known.Data)
+			}
+		}
 	}
 	return numbers
 }
@@ -277,8 +282,7 @@ func (d *drawer) logDistribute(numbers []float64, f field) {
 	}
 }
 
-// boxes turns numbers into boxes around 8, a few of them without an area; the last
-// axis has 4 numbers.
+// boxes turns numbers into boxes around 8; the last axis has 4 numbers.
 func (d *drawer) boxes(numbers []float64) {
 	for at := 0; at+4 <= len(numbers); at += 4 {
 		x, y := 8+math.Abs(numbers[at]), 8+math.Abs(numbers[at+1])
@@ -287,6 +291,35 @@ func (d *drawer) boxes(numbers []float64) {
 			copy(numbers[at:], []float64{x + w/2, y + h/2, w, h})
 		} else {
 			copy(numbers[at:], []float64{x, y, x + w, y + h})
+		}
+	}
+}
+
+// relate puts some boxes into a special place beside others: equal, inside, touching,
+// without a width, or ending before they start.
+func (d *drawer) relate(numbers, others []float64) {
+	for at := 0; at+4 <= len(numbers); at += 4 {
+		box, other := numbers[at:at+4], others[at:at+4]
+		width, start := other[2]-other[0], box[0]
+		if d.centred {
+			width, start = other[2], 0
+		}
+		switch d.IntN(10) {
+		case 0:
+			copy(box, other)
+		case 1:
+			copy(box, other)
+			box[2] -= width / 2
+		case 2:
+			copy(box, other)
+			box[0] += width
+			if !d.centred {
+				box[2] += width
+			}
+		case 3:
+			box[2] = start
+		case 4:
+			box[2] = start - 1
 		}
 	}
 }
