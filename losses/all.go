@@ -29,6 +29,12 @@ func Families() []Family {
 			SigmoidFocalStar,
 			SoftmaxFocal,
 		}},
+		{"Bi-tempered", []*Loss{
+			BiTemperedLogistic,
+			BiTemperedBinary,
+			TemperedSoftmax,
+			TemperedSigmoid,
+		}},
 		{"Regression", []*Loss{
 			MSE,
 			L1,
