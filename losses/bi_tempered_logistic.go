@@ -95,7 +95,7 @@ func (d tempered) slopes(y []float64, t1 float64) (byLogit, byLabel []float64) {
 	misses := sumOfOthers(d.p)
 	for i, y := range y {
 		byLabel[i] = LogT(y, t1) - logTOfLog(d.logP[i], t1)
-		if d.p[i] == 0 {
+		if d.clipped(i) {
 			continue
 		}
 		excess := d.p[i] - y

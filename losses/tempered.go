@@ -142,14 +142,24 @@ func bisected(gaps []float64, t float64, steps int64) float64 {
 	return (low + high) / 2
 }
 
+// clipped says that a probability is 0 and stays so when its logit moves a little, as
+// it may for t < 1; one that is merely too small for a float64 is not.
+func (d tempered) clipped(i int) bool { return math.IsInf(d.logP[i], -1) }
+
+// slope is p^t, the derivative of a probability by x - λ.
+func (d tempered) slope(i int) float64 {
+	if d.clipped(i) {
+		return 0
+	}
+	return math.Exp(d.t * d.logP[i])
+}
+
 // escort is p^t over its sum: how the normalization moves with the logits.
 func (d tempered) escort() []float64 {
 	q := make([]float64, len(d.p))
 	total := 0.0
-	for i, p := range d.p {
-		if p > 0 {
-			q[i] = math.Exp(d.t * d.logP[i])
-		}
+	for i := range d.p {
+		q[i] = d.slope(i)
 		total += q[i]
 	}
 	for i := range q {
@@ -197,7 +207,7 @@ func temperatureParam(name, doc string) Param {
 
 func numItersParam() Param {
 	return Param{
-		Name: "num_iters", Kind: Int, Default: int64(0), Try: []any{int64(5)},
+		Name: "num_iters", Kind: Int, Default: int64(0), Try: []any{int64(2)},
 		Doc: "0 normalizes exactly; a number above 0 is that many steps of the published iteration, for results as those of public code (its default is 5)",
 	}
 }

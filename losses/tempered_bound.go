@@ -20,12 +20,12 @@ func (d tempered) interval(gaps []float64, steps int64, eps float64) (low, high 
 	// that over Σ p^t, which is how Σ p depends on it.
 	shift, sum, slope := 0.0, eps*(4+2*count), 0.0
 	for i, q := range d.escort() {
-		if d.p[i] == 0 {
+		if d.clipped(i) {
 			continue
 		}
 		shift += q * blur(gaps[i]+d.lambda)
 		sum += d.p[i] * eps * (2 - 4*d.logP[i])
-		slope += math.Exp(d.t * d.logP[i])
+		slope += d.slope(i)
 	}
 	shift += sum/slope + blur(d.lambda)
 	switch {

@@ -1,8 +1,6 @@
 package losses
 
 import (
-	"math"
-
 	"github.com/onnxloss/onnxloss/ops"
 )
 
@@ -60,9 +58,7 @@ func temperedSigmoidGradient(in Values, p Params, upstream Array) (Values, error
 	dx := Zeros(logits.Shape)
 	for i, x := range logits.Data {
 		d := pairOf(x, p.Float("t"), p.Int("num_iters"))
-		if d.p[1] > 0 {
-			dx.Data[i] = upstream.Data[i] * math.Exp(d.t*d.logP[1]) * d.escort()[0]
-		}
+		dx.Data[i] = upstream.Data[i] * d.slope(1) * d.escort()[0]
 	}
 	return Values{"logits": dx}, nil
 }

@@ -1,8 +1,6 @@
 package losses
 
 import (
-	"math"
-
 	"github.com/onnxloss/onnxloss/ops"
 )
 
@@ -68,10 +66,7 @@ func temperedSoftmaxGradient(in Values, p Params, upstream Array) (Values, error
 	for i := range c.positions() {
 		d := temperedOf(logitsAt(logits, c, i), p.Float("t"), p.Int("num_iters"))
 		for k := range slope {
-			slope[k] = 0
-			if d.p[k] > 0 { // p^t, also for t = 0
-				slope[k] = upstream.Data[c.index(i, k)] * math.Exp(d.t*d.logP[k])
-			}
+			slope[k] = upstream.Data[c.index(i, k)] * d.slope(k)
 		}
 		for k, by := range throughNormalization(slope, d.escort()) {
 			dx.Data[c.index(i, k)] = by
