@@ -1,6 +1,10 @@
 package losses
 
-import "math"
+import (
+	"math"
+
+	"github.com/onnxloss/onnxloss/ops"
+)
 
 const temperedAccuracy = `what follows for a probability exp_t(-x) from an error of x of eps · [4 x + 3/|1-t| · (1 + (t-1) x for t > 1)] and
 that of the normalization, which is the average of those under p^t, and from the rounding of log p, eps · (4 |log p| + 2). For |1-t| < 1/8 the term with 1/|1-t| is
@@ -11,7 +15,7 @@ absent, as the rounding of 1 + (t-1) x is made good. Published iterations hand t
 func (d tempered) interval(gaps []float64, steps int64, eps float64) (low, high []float64) {
 	count := math.Log(float64(len(gaps)))
 	blur := func(x float64) float64 { // of x by its own rounding
-		if math.Abs(1-d.t) < 0.125 {
+		if math.Abs(1-d.t) < ops.NearlyOne {
 			return 4 * eps * x
 		}
 		return eps * (4*x + 3*(1+math.Max(0, d.t-1)*x)/math.Abs(1-d.t))

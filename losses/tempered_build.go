@@ -115,7 +115,7 @@ func (s buildTempered) step(f, slope ops.Value) ops.Value {
 
 // powerMinus1 is x^(t-1) - 1.
 func (s buildTempered) powerMinus1(x ops.Value) ops.Value {
-	if math.Abs(s.t-1) < 0.125 {
+	if math.Abs(s.t-1) < ops.NearlyOne {
 		return s.Expm1(s.Mul(s.Log(x), s.Scalar(x, s.t-1)))
 	}
 	return s.Sub(s.PowConst(x, s.t-1), s.Scalar(x, 1))

@@ -43,16 +43,16 @@ func (b *Builder) Expm1(x Value) Value {
 	return b.Label(b.Mul(half, b.Add(b.Exp(x), b.Scalar(x, 1))), "expm1")
 }
 
-// nearlyOne is the distance from t = 1 at which the rounding of 1 + x, which
-// 1/(1-t) multiplies, begins to count.
-const nearlyOne = 0.125
+// NearlyOne is the distance of a temperature from 1 below which the rounding of
+// 1 + x, which 1/(1-t) multiplies, is made good.
+const NearlyOne = 0.125
 
 // LogOnePlus is log(1 + x) for any finite x >= -1, to be divided by scale: where
 // that is small the rounding of 1 + x is made good. Log1p is faster for 0 to 1.
 func (b *Builder) LogOnePlus(x Value, scale float64) Value {
 	one := b.Scalar(x, 1)
 	u := b.Label(b.Add(x, one), "one_plus")
-	if scale >= nearlyOne {
+	if scale >= NearlyOne {
 		return b.Log(u)
 	}
 	// Log u is the logarithm of the wrong number; (x - (u - 1))/u is what the
