@@ -76,26 +76,26 @@ func logRatio(gap, top, t float64) float64 { return logExpT(-gap*math.Exp((t-1)*
 func exactTop(gaps []float64, t float64) float64 {
 	low, high := -math.Log(float64(len(gaps)))-1e-14, 0.0
 	top := high
+	p, slopes := make([]float64, len(gaps)), make([]float64, len(gaps))
 	for range 100 {
-		total, slope := 0.0, 0.0 // Σ p and its derivative by top
-		for _, gap := range gaps {
-			ratio := logRatio(gap, top, t)
-			if math.IsInf(ratio, -1) {
-				continue
+		for i, gap := range gaps {
+			p[i], slopes[i] = 0, 0
+			if ratio := logRatio(gap, top, t); !math.IsInf(ratio, -1) {
+				p[i], slopes[i] = math.Exp(top+ratio), math.Exp(top+t*ratio)
 			}
-			total += math.Exp(top + ratio)
-			slope += math.Exp(top + t*ratio)
 		}
+		total := sum(p)
 		if total >= 1 {
 			high = top
 		} else {
 			low = top
 		}
-		next := top - math.Log(total)*total/slope
+		// Newton's method for log Σ p as a function of the log-probability
+		next := top - math.Log(total)*total/sum(slopes)
 		if !(next > low && next < high) {
 			next = low + (high-low)/2
 		}
-		if next == top || math.Abs(next-top) < 1e-17 {
+		if math.Abs(next-top) < 1e-17 {
 			break
 		}
 		top = next

@@ -7,13 +7,13 @@ import (
 )
 
 const temperedAccuracy = `what follows for a probability exp_t(-x) from an error of x of eps · [4 x + 3/|1-t| · (1 + (t-1) x for t > 1)] and
-that of the normalization, which is the average of those under p^t, and from the rounding of log p, eps · (4 |log p| + 2). For |1-t| < 1/8 the term with 1/|1-t| is
+that of the normalization, which is the average of those under p^t, and from the rounding of log p, eps · (4 |log p| + 2), and of sums, eps · C/2. For |1-t| < 1/8 the term with 1/|1-t| is
 absent, as the rounding of 1 + (t-1) x is made good. Published iterations hand their rounding on from step to step, and a bisection may decide otherwise where a sum is 1 but for rounding`
 
 // interval gives how far a lowering's log-probabilities may be off, down and up.
 // They are exp_t(-x) with x the distance of a logit from the normalization.
 func (d tempered) interval(gaps []float64, steps int64, eps float64) (low, high []float64) {
-	count := math.Log(float64(len(gaps)))
+	count := float64(len(gaps))
 	blur := func(x float64) float64 { // of x by its own rounding
 		if math.Abs(1-d.t) < ops.NearlyOne {
 			return 4 * eps * x
@@ -22,7 +22,7 @@ func (d tempered) interval(gaps []float64, steps int64, eps float64) (low, high 
 	}
 	// Σ p is off by its terms' rounding and its own, and then the normalization by
 	// that over Σ p^t, which is how Σ p depends on it.
-	shift, sum, slope := 0.0, eps*(4+2*count), 0.0
+	shift, sum, slope := 0.0, eps*(8+count/2), 0.0
 	for i, q := range d.escort() {
 		if d.clipped(i) {
 			continue

@@ -13,8 +13,11 @@ import (
 // solution. F^(t-1) is a norm of functions that are affine in μ, so Newton's method
 // on it goes to the solution from the left without ever passing it, for t < 1 as
 // well as for t > 1; where all logits are equal, and at t = 1, its first step is
-// exact. What is carried along is z = (t-1) μ, so that 1 + (t-1)(max x - x + μ) is
-// 1 + (gap + z) with gap = (t-1)(max x - x).
+// exact.
+//
+// p_i is a power of the base 1 + (t-1)(max x - x_i + μ) = gap_i + shift with the shift
+// 1 + (t-1) μ, which is what is solved for. Near t = 1 that would lose the digits of
+// μ: there the shift is (t-1) μ alone, and the base 1 more.
 type buildTempered struct {
 	*ops.Builder
 	t     float64
@@ -71,32 +74,49 @@ func (s buildTempered) logP(iters int64) []ops.Value {
 	return s.at(s.fromLeft())
 }
 
-// at gives log p for a z.
-func (s buildTempered) at(z ops.Value) []ops.Value {
-	logs, _ := s.logsAndBases(z)
+func (s buildTempered) nearOne() bool { return math.Abs(s.t-1) < ops.NearlyOne }
+
+// at gives log p for a shift.
+func (s buildTempered) at(shift ops.Value) []ops.Value {
+	logs, _ := s.logsAndBases(shift)
 	return logs
 }
 
-// logsAndBases gives log p, and the bases 1 + (gap + z) that it is a power of.
-func (s buildTempered) logsAndBases(z ops.Value) (logs, bases []ops.Value) {
+// logsAndBases gives log p, and the bases that it is a power of.
+func (s buildTempered) logsAndBases(shift ops.Value) (logs, bases []ops.Value) {
+	least, offset := 0.0, 0.0
+	if s.nearOne() {
+		least, offset = -1, 1
+	}
 	for _, gap := range s.gaps {
-		y := z
+		base := shift
 		if gap.Present() {
-			y = s.Add(gap, z)
+			base = s.Add(gap, shift)
 		}
-		if s.t < 1 { // beyond -1 a probability is 0
-			y = s.Max(y, s.Scalar(y, -1))
+		if s.t < 1 { // a probability is 0 from there on
+			base = s.Max(base, s.Scalar(base, least))
 		}
-		log := s.LogOnePlus(y, math.Abs(1-s.t))
+		log := s.logOf(base)
 		logs = append(logs, s.Mul(log, s.Scalar(log, 1/(1-s.t))))
-		bases = append(bases, s.Add(y, s.Scalar(y, 1)))
+		if offset != 0 {
+			base = s.Add(base, s.Scalar(base, offset))
+		}
+		bases = append(bases, base)
 	}
 	return logs, bases
 }
 
+// logOf is the logarithm of a base as nearOne has it.
+func (s buildTempered) logOf(base ops.Value) ops.Value {
+	if s.nearOne() {
+		return s.LogOnePlus(base, math.Abs(1-s.t))
+	}
+	return s.Log(base)
+}
+
 // sums gives F = Σ p and S = Σ p/base, which is minus its derivative by μ.
-func (s buildTempered) sums(z ops.Value) (f, slope ops.Value) {
-	logs, bases := s.logsAndBases(z)
+func (s buildTempered) sums(shift ops.Value) (f, slope ops.Value) {
+	logs, bases := s.logsAndBases(shift)
 	p, shares := make([]ops.Value, len(logs)), make([]ops.Value, len(logs))
 	for i, base := range bases {
 		p[i] = s.Exp(logs[i])
@@ -108,52 +128,64 @@ func (s buildTempered) sums(z ops.Value) (f, slope ops.Value) {
 	return s.Label(s.total(p), "sum"), s.Label(s.total(shares), "slope")
 }
 
-// step is what Newton's method on F^(t-1) adds to z: (F^(t-1) - 1) F/S.
+// step is what Newton's method on F^(t-1) adds to the shift: (F^(t-1) - 1) F/S.
 func (s buildTempered) step(f, slope ops.Value) ops.Value {
-	return s.Mul(s.powerMinus1(f), s.Div(f, slope))
+	power := s.shiftAt(f)
+	if !s.nearOne() {
+		power = s.Sub(power, s.Scalar(f, 1))
+	}
+	return s.Mul(power, s.Div(f, slope))
 }
 
-// powerMinus1 is x^(t-1) - 1.
-func (s buildTempered) powerMinus1(x ops.Value) ops.Value {
-	if math.Abs(s.t-1) < ops.NearlyOne {
+// shiftAt is the shift x^(t-1), at which the highest logit has the probability 1/x.
+func (s buildTempered) shiftAt(x ops.Value) ops.Value {
+	if s.nearOne() {
 		return s.Expm1(s.Mul(s.Log(x), s.Scalar(x, s.t-1)))
 	}
-	return s.Sub(s.PowConst(x, s.t-1), s.Scalar(x, 1))
+	return s.PowConst(x, s.t-1)
 }
 
-// fromLeft starts at z = 0.
-func (s buildTempered) fromLeft() ops.Value {
-	f, slope := s.sums(s.Scalar(s.count, 0))
-	z := s.Label(s.step(f, slope), "z")
-	for range s.steps() - 1 {
-		f, slope = s.sums(z)
-		z = s.Label(s.Add(z, s.step(f, slope)), "z")
+// start is the shift for μ = 0.
+func (s buildTempered) start() ops.Value {
+	if s.nearOne() {
+		return s.Scalar(s.count, 0)
 	}
-	return z
+	return s.Scalar(s.count, 1)
+}
+
+func (s buildTempered) fromLeft() ops.Value {
+	shift := s.start()
+	for range s.steps() {
+		f, slope := s.sums(shift)
+		shift = s.Label(s.Add(shift, s.step(f, slope)), "shift")
+	}
+	return shift
 }
 
 // bracketed says that steps from the left would be many: with t well above 1 and
 // many unlikely classes they grow by a factor of about t only.
 func (s buildTempered) bracketed() bool { return s.t > 1.25 && s.most > 2 }
 
-// inBracket solves for 1 + z between 1 and n^(t-1). At any point Newton's method on
+// inBracket looks for the shift between 1 and n^(t-1). At any point Newton's method on
 // F^(t-1), which is concave in it, gives a lower bound, and Newton's method on F as
-// a function of the largest probability (1+z)^(1/(1-t)), which is concave as well,
+// a function of the largest probability shift^(1/(1-t)), which is concave as well,
 // an upper bound. The next point is halfway between the bounds' logarithms; so their
 // distance halves at least, and is squared in the end.
 func (s buildTempered) inBracket() ops.Value {
 	one := s.Scalar(s.count, 1)
-	low, high := one, s.Label(s.PowConst(s.count, s.t-1), "highest")
+	low, high := one, s.Label(s.shiftAt(s.count), "highest")
 	middle := s.Sqrt(high)
-	for range s.steps() {
-		f, slope := s.sums(s.Sub(middle, one))
+	for range s.steps() - 1 {
+		f, slope := s.sums(middle)
 		low = s.Label(s.Max(low, s.Add(middle, s.step(f, slope))), "low")
 		left := s.Sub(one, s.Div(s.Sub(f, one), s.Mul(middle, slope)))
 		factor := s.PowConst(s.Max(left, s.Scalar(left, 1e-30)), 1-s.t)
 		high = s.Label(s.Min(high, s.Mul(middle, factor)), "high")
 		middle = s.Label(s.Mul(s.Sqrt(low), s.Sqrt(high)), "middle")
 	}
-	return s.Label(s.Sub(middle, one), "z")
+	// the bounds keep the largest rounding errors that they ever had
+	f, slope := s.sums(middle)
+	return s.Label(s.Add(middle, s.step(f, slope)), "shift")
 }
 
 // steps is how many it takes at most, found by a search for bad cases among up to
@@ -223,10 +255,9 @@ func (s buildTempered) bisected(iters int64) []ops.Value {
 		}
 		possible[i] = s.Cast(s.Greater(gap, s.Scalar(gap, -1)), gap.DType())
 	}
-	high := s.Label(s.powerMinus1(s.total(possible)), "high")
-	low := s.Scalar(high, 0)
+	low, high := s.start(), s.Label(s.shiftAt(s.total(possible)), "high")
 	half := s.Scalar(high, 0.5)
-	middle := s.Label(s.Mul(high, half), "middle")
+	middle := s.Label(s.Mul(s.Add(low, high), half), "middle")
 	for range iters {
 		above := s.Less(s.sumOf(s.at(middle)), s.Scalar(high, 1))
 		low, high = s.Where(above, low, middle), s.Where(above, middle, high)

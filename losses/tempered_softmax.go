@@ -26,10 +26,7 @@ number of steps that suffices for up to 10^5 classes and n^(t-1) below 10^38.`,
 	Value:    temperedSoftmaxValue,
 	Gradient: temperedSoftmaxGradient,
 	Frozen:   temperedSoftmaxFrozen,
-	Build: func(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
-		probability := b.Exp(temperedLogits(b, in["logits"], p.Float("t"), p.Int("num_iters")))
-		return ops.Terms{Loss: b.Label(probability, "probability")}
-	},
+	Build:    buildTemperedSoftmax,
 	Bound:    temperedSoftmaxBound,
 	Accuracy: temperedAccuracy,
 }
@@ -94,4 +91,12 @@ func temperedSoftmaxFrozen(in Values, p Params) func(Values) (Terms, error) {
 		}
 		return Terms{Loss: probability}, nil
 	}
+}
+
+func buildTemperedSoftmax(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
+	logits, t := in["logits"], p.Float("t")
+	if t == 1 {
+		return ops.Terms{Loss: b.Label(b.Softmax(logits, 1), "probability")}
+	}
+	return ops.Terms{Loss: b.Label(b.Exp(temperedLogits(b, logits, t, p.Int("num_iters"))), "probability")}
 }
