@@ -79,13 +79,14 @@ func divergence(y []float64, d tempered, t1 float64) float64 {
 	return total
 }
 
-// divergenceTerm is y (log_t y - log_t p) - (y^(2-t) - p^(2-t))/(2-t), never negative.
+// divergenceTerm is y (log_t y - log_t p) - (y^(2-t) - p^(2-t))/(2-t), which is never
+// negative but for rounding.
 func divergenceTerm(y, logP, t float64) float64 {
 	power := math.Exp((2 - t) * logP)
 	if y == 0 {
 		return power / (2 - t)
 	}
-	return y*(LogT(y, t)-logTOfLog(logP, t)) - (math.Pow(y, 2-t)-power)/(2-t)
+	return math.Max(0, y*(LogT(y, t)-logTOfLog(logP, t))-(math.Pow(y, 2-t)-power)/(2-t))
 }
 
 // slopes gives the derivative of the divergence by x - λ and by the labels. Where a

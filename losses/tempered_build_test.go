@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -18,7 +19,14 @@ import (
 // lowered runs a loss's graph on inputs that the element type holds.
 func lowered(t *testing.T, l *losses.Loss, p losses.Params, dtype ops.DType, in losses.Values) []float64 {
 	t.Helper()
-	model, err := export.Model(l, p, export.Options{DType: dtype, Reduction: losses.None})
+	shapes := map[string]ops.Shape{}
+	for name, a := range in {
+		shapes[name] = ops.Shape{}
+		for _, d := range a.Shape {
+			shapes[name] = append(shapes[name], ops.Fixed(d))
+		}
+	}
+	model, err := export.Model(l, p, export.Options{DType: dtype, Reduction: losses.None, Shapes: shapes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +41,11 @@ func lowered(t *testing.T, l *losses.Loss, p losses.Params, dtype ops.DType, in 
 	defer session.Close()
 	tensors := map[string]engine.Tensor{}
 	for name, a := range in {
-		tensor, err := engine.FromFloat64s(dtype, a.Shape, a.Data)
+		held := dtype
+		if slices.ContainsFunc(l.InputsFor(p), func(in losses.Input) bool { return in.Name == name && in.Domain == losses.ClassIndex }) {
+			held = ops.Int64
+		}
+		tensor, err := engine.FromFloat64s(held, a.Shape, a.Data)
 		if err != nil {
 			t.Fatal(err)
 		}
