@@ -16,6 +16,7 @@ log_t(u) = (u^(1-t) - 1)/(1-t), log u for t = 1
 y ← (1 - C/(C-1) label_smoothing) y + label_smoothing/(C-1)
 loss = Σ_c [y_c (log_t1 y_c - log_t1 p_c) - (y_c^(2-t1) - p_c^(2-t1))/(2-t1)]`,
 	Meaning: bitemperedMeaning + `
+
 With class-index targets a mean divides by the number of positions that are not ignored.`,
 	Paper:  bitemperedPaper,
 	Inputs: classInputs()[:3],
@@ -31,18 +32,22 @@ With class-index targets a mean divides by the number of positions that are not 
 }
 
 const bitemperedMeaning = `How far the predicted distribution is from the labels: the Bregman divergence of the
-tempered entropy, 0 where both are equal. t1 < 1 bounds the loss of an example by
-1/(1-t1), so that an outlier with a wrong label cannot dominate; t2 > 1 gives the probabilities a heavy tail, so that labels wrong by a little, near the decision boundary, cost less. t1 = t2 = 1 is
-cross-entropy minus the entropy of the labels: the same for hard labels, and less for soft or
-smoothed ones, where public code disagrees. For inference use tempered-softmax or tempered-sigmoid
-with the same t2. For t2 < 1 probabilities may be exactly 0. The loss is then infinite with t1 = 1 where
-such a class has a label, and its gradient there is 0, as nothing moves with that logit; for t2 < t1 it
-grows without bound close to that point. The gradient by soft targets is infinite for t1 = 1 at a label of 0. With num_iters the gradient is the published one, which takes the
-normalization for converged: it is that of the loss with the normalization linearized.`
+tempered entropy, 0 where both are equal. t1 < 1 bounds the loss of an example by 1/(1-t1), so that
+an outlier with a wrong label cannot dominate. t2 > 1 gives the probabilities a heavy tail, so that
+wrong labels near the decision boundary cost less. At t1 = t2 = 1 it is cross-entropy minus the
+entropy of the labels: plain cross-entropy for hard labels, less for soft or smoothed ones, where
+some public code leaves the entropy out. For inference use tempered-softmax or tempered-sigmoid with
+the same t2.
+
+For t2 < 1 probabilities may be exactly 0. The gradient by their logits is 0 then, as nothing moves
+with those; with t1 = 1 the loss is infinite where such a class has a label, and for t2 < t1 the
+gradient grows without bound just before a probability becomes 0. The gradient by soft targets is
+infinite for t1 = 1 at a label of 0. With num_iters above 0 the gradient is the published one, which
+takes the normalization for converged: it is that of the loss with the normalization linearized.`
 
 func bitemperedParams() []Param {
 	return []Param{
-		{Name: "t1", Kind: Float, Default: 0.8, Min: 0, Max: 1, Try: []any{0.0, 0.5, 0.9999, 1.0}, Doc: "how bounded the loss is: 1 is a logarithm, below 1 it stays finite"},
+		{Name: "t1", Kind: Float, Default: 0.8, Min: 0, Max: 1, Try: []any{0.5, 0.0, 0.9999, 1.0}, Doc: "how bounded the loss is: 1 is a logarithm, below 1 it stays finite"},
 		temperatureParam("t2", "how heavy the tail of the probabilities is: 1 is softmax, above 1 heavier, below 1 cut off"),
 		{Name: "label_smoothing", Kind: Float, Default: 0.0, Min: 0, Max: 1, Try: []any{0.1}, Doc: "the share of the target that goes to the other classes, evenly"},
 		numItersParam(),
@@ -171,7 +176,7 @@ func biTemperedFrozen(in Values, p Params) func(Values) (Terms, error) {
 }
 
 const bitemperedAccuracy = `for each class what follows for the divergence from the error of log p, which is that of tempered-softmax; and from its own rounding,
-eps · [8 y |log_t1 p| + 2 y p^(1-t1) |log p| + (4 + 2 |log p|) p^(2-t1) + the same for y] and 2 log C of their sum. Terms of different signs cancel where p is near y: that error is absolute`
+eps · [c y (1 + |log_t1 y| + |log_t1 p|) + 2 y p^(1-t1) |log p| + (c + 2 |log p|) p] with c = 8 + 2 log C. Terms of different signs cancel where p is near y: that error is absolute`
 
 func biTemperedBound(in Values, p Params, eps float64) (Array, error) {
 	bound := Zeros(withoutClasses(in["logits"].Shape))

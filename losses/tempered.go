@@ -201,7 +201,7 @@ func (d tempered) around(logits []float64) func([]float64) tempered {
 func temperatureParam(name, doc string) Param {
 	return Param{
 		Name: name, Kind: Float, Default: 1.2, Min: 0, Max: 10,
-		Try: []any{0.0, 0.5, 0.8, 0.99999, 1.0, 1.000001, 1.05, 2.0, 4.0}, Doc: doc,
+		Try: []any{2.0, 0.0, 0.5, 0.8, 0.99999, 1.0, 1.000001, 1.05, 4.0}, Doc: doc,
 	}
 }
 

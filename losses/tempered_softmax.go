@@ -13,9 +13,10 @@ exp_t(u) = max(0, 1 + (1 - t) u)^(1/(1-t)), e^u for t = 1`,
 	Meaning: `Softmax with another tail. For t > 1 the probabilities of unlikely classes fall
 off as a power of the logit instead of exponentially; for t < 1 classes that are 1/(1-t) or
 more below the highest have the probability 0; t = 0 is sparsemax and t = 1 is softmax. Give it
-the t2 that the model was trained with: an ordinary softmax on its logits is far too sure for
-t2 < 1, and its ranking is right for any t2. A step of λ is found by Newton's method, in a fixed
-number of steps that suffices for up to 10^5 classes and n^(t-1) below 10^38.`,
+the t2 that the model was trained with: an ordinary softmax on its logits is too sure for t2 > 1 and
+not sure enough for t2 < 1, though the ranking is the same. λ is found by Newton's method, in a
+graph by a fixed number of steps that suffices for up to 10^5 classes, as long as C^(t-1) is below
+10^38.`,
 	Paper: bitemperedPaper,
 	Head:  true,
 	Inputs: []Input{
