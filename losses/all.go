@@ -38,6 +38,12 @@ func Families() []Family {
 			GeneralizedDice,
 			Tversky,
 		}},
+		{"Bi-tempered", []*Loss{
+			BiTemperedLogistic,
+			BiTemperedBinary,
+			TemperedSoftmax,
+			TemperedSigmoid,
+		}},
 		{"Regression", []*Loss{
 			MSE,
 			L1,

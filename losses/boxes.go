@@ -285,14 +285,6 @@ func iouOf(predictions, targets Array, params Params) []float64 {
 	return iou
 }
 
-// smallestNormal of the type whose spacing at 1 is eps.
-func smallestNormal(eps float64) float64 {
-	if eps <= 0x1p-52 {
-		return 0x1p-1022
-	}
-	return 0x1p-126
-}
-
 // sideError is how far a lowering's quantities of a side may be off.
 type sideError struct{ sizeP, sizeG, overlap, hull, offset float64 }
 

@@ -44,6 +44,9 @@ type mapped struct {
 	outputs map[string]losses.Reduction
 	// without lists outputs of the reference that ours does not give, and why.
 	without map[string]string
+	// withoutGradient says why the reference's gradient is no target; "" is that it
+	// is one.
+	withoutGradient string
 	// also serves further outputs of the reference by further losses, which must
 	// have outputs of their own; their gradients are not compared.
 	also []mapped

@@ -155,14 +155,6 @@ func lostInRoot(root, eps float64) float64 {
 	return math.Min(math.Sqrt(lost), lost/root)
 }
 
-// smallestNormal is that of the type whose spacing at 1 is eps.
-func smallestNormal(eps float64) float64 {
-	if eps < 0x1p-23 {
-		return 0x1p-1022
-	}
-	return 0x1p-126
-}
-
 func buildGradientMagnitude(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	d := b.Sub(buildMagnitude(b, in["prediction"], p), buildMagnitude(b, in["target"], p))
 	loss := b.Label(buildNorm(b, b.Label(d, "magnitude_difference"), p), "gradient_difference")

@@ -20,7 +20,7 @@ func balanced(t *testing.T) []struct{ loss, plain variant } {
 	}
 }
 
-func with(t *testing.T, v variant, settings map[string]any) variant {
+func resettled(t *testing.T, v variant, settings map[string]any) variant {
 	t.Helper()
 	return variant{v.name, v.loss, paramsOf(t, v.loss, settings)}
 }
@@ -38,7 +38,7 @@ func TestIoUBalancedWithoutEtaIsThePlainLoss(t *testing.T) {
 		for seed, s := range append(friendly, extreme...) {
 			s.weights = false
 			in := draw(t, pair.loss, s, usualSizes(), uint64(seed))
-			off := with(t, pair.loss, map[string]any{"eta": 0})
+			off := resettled(t, pair.loss, map[string]any{"eta": 0})
 			for _, r := range losses.Reductions() {
 				want := evaluate(t, pair.plain, withoutIoU(in), r)
 				near(t, pair.loss.name+"/"+s.name+" "+string(r), evaluate(t, off, in, r), want, 1e-13, 1e-300)
@@ -56,7 +56,7 @@ func TestIoUBalancedKeepsTheSum(t *testing.T) {
 		for seed := range uint64(5) {
 			for _, s := range friendly[:4] {
 				in := draw(t, pair.loss, s, usualSizes(), seed)
-				off := with(t, pair.loss, map[string]any{"eta": 0})
+				off := resettled(t, pair.loss, map[string]any{"eta": 0})
 				near(t, pair.loss.name+"/"+s.name, evaluate(t, pair.loss, in, losses.Sum), evaluate(t, off, in, losses.Sum), 1e-12, 0)
 			}
 		}
@@ -68,7 +68,7 @@ func TestIoUBalancedWithoutAnyOverlapIsThePlainLoss(t *testing.T) {
 		in := draw(t, pair.loss, friendly[2], usualSizes(), 4)
 		clear(in["iou"].Data)
 		near(t, pair.loss.name, evaluate(t, pair.loss, in, losses.None), evaluate(t, pair.plain, withoutIoU(in), losses.None), 1e-13, 1e-300)
-		released := with(t, pair.loss, map[string]any{"epsilon": 1e-6})
+		released := resettled(t, pair.loss, map[string]any{"epsilon": 1e-6})
 		if sum := evaluate(t, released, in, losses.Sum).Data[0]; !(sum < 0.9*evaluate(t, pair.loss, in, losses.Sum).Data[0]) {
 			t.Errorf("%s: with an epsilon positives without overlap should vanish, but the sum is %g", pair.loss.name, sum)
 		}
@@ -130,7 +130,7 @@ func TestClassesOnTheLastAxisAreThoseOnAxis1(t *testing.T) {
 		if len(want.Shape) == 4 {
 			want = classesToLast(want)
 		}
-		near(t, pair.loss.name, evaluate(t, with(t, pair.loss, map[string]any{"class_axis": "last"}), last, losses.None), want, 1e-13, 0)
+		near(t, pair.loss.name, evaluate(t, resettled(t, pair.loss, map[string]any{"class_axis": "last"}), last, losses.None), want, 1e-13, 0)
 	}
 }
 

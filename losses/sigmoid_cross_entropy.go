@@ -1,8 +1,6 @@
 package losses
 
 import (
-	"math"
-
 	"github.com/onnxloss/onnxloss/ops"
 )
 
@@ -58,19 +56,6 @@ func sigmoidCrossEntropyGradient(in Values, _ Params, upstream Array) (Values, e
 		dy.Data[i] = scale * ((pw.Data[i]-1)*softplus(-x) - x)
 	}
 	return Values{"logits": dx, "target": dy}, nil
-}
-
-// relativeBound allows each term of a loss the same relative error.
-func relativeBound(value func(Values, Params) (Terms, error), in Values, p Params, relative float64) (Array, error) {
-	terms, err := value(in, p)
-	if err != nil {
-		return Array{}, err
-	}
-	bound := Zeros(terms.Loss.Shape)
-	for i, loss := range terms.Loss.Data {
-		bound.Data[i] = relative * math.Abs(loss)
-	}
-	return bound, nil
 }
 
 func buildSigmoidCrossEntropy(b *ops.Builder, in map[string]ops.Value, _ Params) ops.Terms {

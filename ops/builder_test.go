@@ -242,6 +242,17 @@ func operatorCases() []operatorCase {
 		unary("Int64s", func(b *builder, x value) value { return b.Add(x, b.Int64s(math.MaxInt64, math.MinInt64)) }, whole(0, 0), whole(math.MaxInt64, math.MinInt64)),
 		unary("Log1p", (*builder).Log1p, vector(0, 1), vector(0, math.Ln2)),
 		unary("ScaledLog1p", func(b *builder, x value) value { return b.ScaledLog1p(-2, x) }, vector(0, 1), vector(0, -2*math.Ln2)),
+		unary("Expm1", (*builder).Expm1, vector(0, 1e-6, 1, -inf), vector(0, 1.0000005e-6, e-1, -1)),
+		unary("LogOnePlus", func(b *builder, x value) value { return b.LogOnePlus(x, 1e-9) }, vector(0, 1e-6, 3, -1), vector(0, 0.9999995e-6, 2*math.Ln2, -inf)),
+		unary("LogT", func(b *builder, x value) value { return b.LogT(x, 0.5) }, vector(4, 1, 0), vector(2, 0, -2)),
+		unary("LogT", func(b *builder, x value) value { return b.LogT(x, 2) }, vector(4, 1, 0), vector(0.75, 0, -inf)),
+		unary("LogT", func(b *builder, x value) value { return b.LogT(x, 1) }, vector(e, 1, 0), vector(1, 0, -inf)),
+		unary("LogT", func(b *builder, x value) value { return b.LogT(x, 0) }, vector(4, 1, 0), vector(3, 0, -1)),
+		unary("LogTOfLog", func(b *builder, x value) value { return b.LogTOfLog(x, 2) }, vector(math.Ln2, 0, -inf), vector(0.5, 0, -inf)),
+		unary("LogTOfLog", func(b *builder, x value) value { return b.LogTOfLog(x, 0) }, vector(math.Ln2, 0, -inf), vector(1, 0, -1)),
+		unary("ExpT", func(b *builder, x value) value { return b.ExpT(x, 0.5) }, vector(2, 0, -1, -9), vector(4, 1, 0.25, 0)),
+		unary("ExpT", func(b *builder, x value) value { return b.ExpT(x, 1.5) }, vector(1, 0, -2, 2, 9), vector(4, 1, 0.25, inf, inf)),
+		unary("ExpT", func(b *builder, x value) value { return b.ExpT(x, 1) }, vector(1, 0), vector(e, 1)),
 		unary("PowConst", func(b *builder, x value) value { return b.PowConst(x, 2.5) }, vector(4, 0), vector(32, 0)),
 	}
 }
