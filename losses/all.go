@@ -62,6 +62,12 @@ func Families() []Family {
 			BEGANGenerator,
 			BEGANBalance,
 			BEGANConvergence,
+		{"Segmentation", []*Loss{
+			Boundary,
+			BoundaryDice,
+			Hausdorff,
+			SignedDistanceMap,
+			DistanceTransform,
 		}},
 	}
 }
