@@ -85,14 +85,13 @@ func activationError(x Array, p Params, eps float64) Array {
 	default: // a relative one: of e^(x - highest), of the sum, and of the quotient
 		c := classesOf(x)
 		for i := range c.positions() {
-			d := softmaxAt(x, c, i)
-			for k, probability := range d.p {
-				drop := 0.0
-				for other := range d.p {
-					drop = math.Max(drop, x.Data[c.index(i, other)]-x.Data[c.index(i, k)])
-				}
-				relative := eps * (drop + float64(c.count) + 6) / 2
-				result.Data[c.index(i, k)] = relative*probability + underflow(eps)
+			highest := math.Inf(-1)
+			for k := range c.count {
+				highest = math.Max(highest, x.Data[c.index(i, k)])
+			}
+			for k, probability := range softmaxAt(x, c, i).p {
+				drop := highest - x.Data[c.index(i, k)]
+				result.Data[c.index(i, k)] = eps/2*(drop+float64(c.count)+6)*probability + underflow(eps)
 			}
 		}
 	}

@@ -22,10 +22,10 @@ func maskInput(doc string) Input {
 // distances is the distance transform of each of the N·C images of a tensor
 // [N, C, D, ...].
 type distances struct {
-	dims    []int   // of one image
-	size    int     // the number of its elements
-	count   int     // C
-	spacing []Array // for each sample, a number an axis
+	dims    []int       // of one image
+	size    int         // the number of its elements
+	count   int         // C
+	spacing [][]float64 // for each sample, a number an axis
 }
 
 func distancesOf(in Values, shape []int) distances {
@@ -35,7 +35,7 @@ func distancesOf(in Values, shape []int) distances {
 	}
 	all := optional(in, "spacing", []int{shape[0], len(d.dims)})
 	for at := 0; at < len(all.Data); at += len(d.dims) {
-		d.spacing = append(d.spacing, Array{Data: all.Data[at : at+len(d.dims)]})
+		d.spacing = append(d.spacing, all.Data[at:at+len(d.dims)])
 	}
 	return d
 }
@@ -49,7 +49,7 @@ func (d distances) to(value float64, mask Array) Array {
 	}
 	for at := 0; at < len(mask.Data); at += d.size {
 		spacing := d.spacing[at/d.size/d.count]
-		for i, squared := range d.squared(value, mask.Data[at:at+d.size], spacing.Data) {
+		for i, squared := range d.squared(value, mask.Data[at:at+d.size], spacing) {
 			if !math.IsInf(squared, 1) {
 				result.Data[at+i] = math.Sqrt(squared)
 			}

@@ -16,14 +16,15 @@ s = 1 for the highest prediction of a position, with sigmoid where prediction > 
 d_t, d_s = distance to the outline of t and of s: to the nearest element on the other side,
 or with sides=inside 0 outside of the region; 0 in an image without an outline
 loss = weight_c (p - t)² (d_t^alpha + d_s^alpha)   for every class c and position`,
-	Meaning: `An upper estimate of the Hausdorff distance that has a gradient: 0 for a perfect
-prediction, and wrong elements cost the more the farther they are from the true outline or the
-predicted one. With alpha = 2 it is in squared elements or, with spacing, in the square of the
-spacing's unit. The distances are constants to the gradient. Positions at which several classes
-tie for the highest prediction belong to all of these. sides=inside is the authors' of the
-boundary loss; it does not see errors outside of both regions. The graph computes two signed
-distance maps, which takes much memory: see signed-distance-map. A weight of 0 leaves a class
-out. Ignored positions count for nothing and belong to no true region.`,
+	Meaning: `A smooth stand-in for the Hausdorff distance, the distance of the worst element: 0 for
+a perfect prediction, and wrong elements cost the more the farther they are from the true
+outline or the predicted one. With alpha = 2 it is in squared elements or, with spacing, in the
+square of the spacing's unit. The distances are constants to the gradient. Positions at which
+several classes tie for the highest prediction belong to all of these; a single class is always
+the highest, so that it takes activation=sigmoid. sides=inside is how the boundary loss's
+authors have it: errors outside of both regions cost nothing. The graph computes the distances
+of both, which takes much memory: see signed-distance-map. A weight of 0 leaves a class out.
+Ignored positions count for nothing and belong to no true region.`,
 	Paper:    "Karimi, Salcudean: Reducing the Hausdorff Distance in Medical Image Segmentation with Convolutional Neural Networks, IEEE TMI 2020, arXiv:1904.10030",
 	Inputs:   hausdorffInputs(),
 	Declare:  hausdorffParams(),
