@@ -29,6 +29,13 @@ func Families() []Family {
 			SigmoidFocalStar,
 			SoftmaxFocal,
 		}},
+		{"Segmentation", []*Loss{
+			Boundary,
+			BoundaryDice,
+			Hausdorff,
+			SignedDistanceMap,
+			DistanceTransform,
+		}},
 		{"Regression", []*Loss{
 			MSE,
 			L1,
@@ -62,12 +69,6 @@ func Families() []Family {
 			BEGANGenerator,
 			BEGANBalance,
 			BEGANConvergence,
-		{"Segmentation", []*Loss{
-			Boundary,
-			BoundaryDice,
-			Hausdorff,
-			SignedDistanceMap,
-			DistanceTransform,
 		}},
 	}
 }

@@ -2,6 +2,7 @@ package losses
 
 import (
 	"fmt"
+	"maps"
 	"math"
 
 	"github.com/onnxloss/onnxloss/ops"
@@ -40,6 +41,10 @@ to no region and count for nothing.`,
 	},
 	Value:    boundaryValue,
 	Gradient: boundaryGradient,
+	Figure: &Figure{X: alongRowX, From: 0, To: rowLength, Curves: []Curve{
+		alongRow("inside = paper", nil, nil),
+		alongRow("inside = released", map[string]any{"inside": "released"}, nil),
+	}},
 	Build:    buildBoundary,
 	Bound:    boundaryBound,
 	Accuracy: "weight · [|φ| · (error of p) + p · (error of φ) + eps · p · |φ|], where " + activationAccuracy + ". The error of φ is none if given, else " + distanceAccuracy,
@@ -240,4 +245,30 @@ func buildTermCounts(b *ops.Builder, x, weight, keep ops.Value) ops.Value {
 		counts = b.Mul(counts, b.AlongAxis1(weight, x))
 	}
 	return b.Label(b.Assume(counts, x.Shape()), "counts_of_terms")
+}
+
+// A row of elements, the first of which are the true region.
+const (
+	rowLength  = 20
+	trueLength = 8
+	alongRowX  = "how many of 20 elements in a row are predicted, from the left; the first 8 are right"
+)
+
+// alongRow is a curve over the length of a predicted region, whose last element may
+// be predicted in part.
+func alongRow(label string, settings map[string]any, others Values) Curve {
+	all := map[string]any{"activation": "sigmoid", "masks": true}
+	maps.Copy(all, settings)
+	return Curve{Label: label, Settings: all, At: func(x float64) Values {
+		in := Values{"prediction": Zeros([]int{1, 1, rowLength}), "target": Zeros([]int{1, 1, rowLength})}
+		maps.Copy(in, others)
+		for i := range rowLength {
+			p := math.Min(math.Max(x-float64(i), 0), 1)
+			in["prediction"].Data[i] = math.Min(math.Max(math.Log(p/(1-p)), -50), 50)
+			if i < trueLength {
+				in["target"].Data[i] = 1
+			}
+		}
+		return in
+	}}
 }

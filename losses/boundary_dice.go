@@ -30,6 +30,11 @@ both parts; where nothing is left to average, B is 0.`,
 	Check:    checkMap,
 	Value:    boundaryDiceValue,
 	Gradient: boundaryDiceGradient,
+	Figure: &Figure{X: alongRowX, From: 0, To: rowLength, Curves: []Curve{
+		withAlpha("α = 0: generalized Dice", "increase", 0),
+		withAlpha("α = 0.2, increase", "increase", 0.2),
+		withAlpha("α = 0.2, rebalance", "rebalance", 0.2),
+	}},
 	Build:    buildBoundaryDice,
 	Bound:    boundaryDiceBound,
 	Accuracy: "the errors of the summands: for GD those of p, added up as in the quotient, and eps · (positions/2 + C/2 + 5) relative for its sums; for B the mean of the boundary loss's, and eps · (terms + 2) times the mean of |p φ| for its sums. " + activationAccuracy + ". The error of φ is none if given, else " + distanceAccuracy,
@@ -217,4 +222,8 @@ func buildDicePart(b *ops.Builder, probability, mask ops.Value) ops.Value {
 	size := b.Max(volume, b.Scalar(volume, 1))
 	w := b.Label(b.Div(present, b.Mul(size, size)), "dice_weight")
 	return b.Label(buildQuotient(b, b.ReduceSum(b.Mul(w, wrong), false, 1), b.ReduceSum(b.Mul(w, total), false, 1)), "generalized_dice")
+}
+
+func withAlpha(label, schedule string, alpha float64) Curve {
+	return alongRow(label, map[string]any{"schedule": schedule}, Values{"alpha": scalar(alpha)})
 }

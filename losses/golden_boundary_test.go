@@ -157,7 +157,7 @@ func mapBoundary(c goldenCase) (mapped, error) {
 	params, err := losses.Boundary.Params(map[string]any{"activation": "none", "distance": "given"})
 	return mapped{
 		rounding: 8 * 0x1p-53 * largest(dist.Data), // of a mean in which signs differ
-		loss: losses.Boundary, params: params,
+		loss:     losses.Boundary, params: params,
 		in:      losses.Values{"prediction": probs, "distance": dist, "weight": weight},
 		names:   map[string]string{"probs": "prediction"},
 		outputs: map[string]losses.Reduction{"mean": losses.Mean, "sum": losses.Sum, "none": losses.None},

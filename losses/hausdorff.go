@@ -35,6 +35,11 @@ Ignored positions count for nothing and belong to no true region.`,
 		held := hausdorffOf(in, p)
 		return func(in Values) (Terms, error) { return held.terms(in, p), nil }
 	},
+	Figure: &Figure{X: alongRowX, From: 0, To: rowLength, Curves: []Curve{
+		alongRow("alpha = 1", map[string]any{"alpha": 1}, nil),
+		alongRow("alpha = 1.5", map[string]any{"alpha": 1.5}, nil),
+		alongRow("alpha = 1, sides = inside", map[string]any{"alpha": 1, "sides": "inside"}, nil),
+	}},
 	Build:    buildHausdorff,
 	Bound:    hausdorffBound,
 	Accuracy: "weight · (d_t^alpha + d_s^alpha) · [(|p - t| + e)² - (p - t)² + (p - t)² · (alpha · (error of d) + 8 eps)], where e is the error of p plus eps/2. " + activationAccuracy + ". The error of d is " + distanceAccuracy,
