@@ -251,7 +251,7 @@ func buildTermCounts(b *ops.Builder, x, weight, keep ops.Value) ops.Value {
 const (
 	rowLength  = 20
 	trueLength = 8
-	alongRowX  = "how many of 20 elements in a row are predicted, from the left; the first 8 are right"
+	alongRowX  = "length of the predicted region, where the true one is 8 of 20"
 )
 
 // alongRow is a curve over the length of a predicted region, whose last element may

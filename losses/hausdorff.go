@@ -35,10 +35,10 @@ Ignored positions count for nothing and belong to no true region.`,
 		held := hausdorffOf(in, p)
 		return func(in Values) (Terms, error) { return held.terms(in, p), nil }
 	},
-	Figure: &Figure{X: alongRowX, From: 0, To: rowLength, Curves: []Curve{
+	Figure: &Figure{X: alongRowX, From: 1, To: rowLength - 1, Curves: []Curve{
 		alongRow("alpha = 1", map[string]any{"alpha": 1}, nil),
 		alongRow("alpha = 1.5", map[string]any{"alpha": 1.5}, nil),
-		alongRow("alpha = 1, sides = inside", map[string]any{"alpha": 1, "sides": "inside"}, nil),
+		alongRow("alpha = 1, inside", map[string]any{"alpha": 1, "sides": "inside"}, nil),
 	}},
 	Build:    buildHausdorff,
 	Bound:    hausdorffBound,
