@@ -98,12 +98,16 @@ func TestFiguresShowTheLoss(t *testing.T) {
 		if l.Figure.X == "" || !(l.Figure.From < l.Figure.To) || len(l.Figure.Curves) == 0 {
 			t.Errorf("%s: the figure is incomplete", l.Name)
 		}
+		r := losses.Sum // what is drawn; of a head the last element
+		if l.Head {
+			r = losses.None
+		}
 		drawn := map[string]string{}
 		for _, curve := range l.Figure.Curves {
 			var numbers []float64
 			for i := range 9 {
 				x := l.Figure.From + (l.Figure.To-l.Figure.From)*float64(i)/8
-				value, err := l.Evaluate(curve.At(x), paramsOf(t, l, curve.Settings), losses.None)
+				value, err := l.Evaluate(curve.At(x), paramsOf(t, l, curve.Settings), r)
 				if err != nil {
 					t.Fatalf("%s: curve %q at %g: %v", l.Name, curve.Label, x, err)
 				}
