@@ -31,6 +31,9 @@ func (a *axes) bind(in losses.Input, shape ops.Shape) error {
 	if !further && len(shape) != len(names) || further && rest < 0 {
 		return fmt.Errorf("%s has shape %s, but the loss needs [%s]", in.Name, shape, in.Shape)
 	}
+	if strings.HasPrefix(in.Shape, "N,C,") {
+		a.sizes[losses.SpatialAxes], a.from[losses.SpatialAxes] = []ops.Dim{ops.Fixed(len(shape) - 2)}, in.Name
+	}
 	at := 0
 	for _, name := range names {
 		n := 1
@@ -96,10 +99,13 @@ func (a axes) expand(in losses.Input) ops.Shape {
 }
 
 // shortest is the shape of an input that nothing is said of: [N,C] where the
-// declared shape is only "...".
+// declared shape is only "...", and an image's where it has spatial axes.
 func shortest(in losses.Input) ops.Shape {
-	if in.Shape == "..." {
+	switch in.Shape {
+	case "...":
 		return ops.Shape{ops.Symbolic("N"), ops.Symbolic("C")}
+	case "N,C,D,...":
+		return ops.Shape{ops.Symbolic("N"), ops.Symbolic("C"), ops.Symbolic("H"), ops.Symbolic("W")}
 	}
 	return newAxes().expand(in)
 }

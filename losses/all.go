@@ -28,27 +28,32 @@ func Families() []Family {
 			KLDivergence,
 			Hinge,
 		}},
-		{"Focal", []*Loss{
-			SigmoidFocal,
-			SigmoidFocalStar,
-			SoftmaxFocal,
-		}},
-		{"Segmentation", []*Loss{
-			Dice,
-			GeneralizedDice,
-			Tversky,
-		}},
 		{"Bi-tempered", []*Loss{
 			BiTemperedLogistic,
 			BiTemperedBinary,
 			TemperedSoftmax,
 			TemperedSigmoid,
 		}},
+		{"Focal", []*Loss{
+			SigmoidFocal,
+			SigmoidFocalStar,
+			SoftmaxFocal,
+		}},
 		{"Regression", []*Loss{
 			MSE,
 			L1,
 			SmoothL1,
 			Huber,
+		}},
+		{"Segmentation", []*Loss{
+			Dice,
+			GeneralizedDice,
+			Tversky,
+			Boundary,
+			BoundaryDice,
+			Hausdorff,
+			SignedDistanceMap,
+			DistanceTransform,
 		}},
 		{"Perceptual", []*Loss{
 			FeatureReconstruction,

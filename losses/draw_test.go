@@ -84,7 +84,7 @@ var extreme = []style{
 type sizes map[string][]int
 
 func usualSizes() sizes {
-	return sizes{"N": {3}, "C": {4}, "H": {5}, "W": {4}, "M": {2}, "S": {1}, "P": {3}, "Q": {6}, "...": {2, 2}}
+	return sizes{"N": {3}, "C": {4}, "H": {5}, "W": {4}, "M": {2}, "D": {2}, "S": {1}, "P": {3}, "Q": {6}, losses.SpatialAxes: {3}, "...": {2, 2}}
 }
 
 // draw makes inputs as the loss declares them.
@@ -136,7 +136,7 @@ func fill(t *testing.T, r *rand.Rand, d losses.Domain, s style, shape []int, cou
 			if s.hard {
 				a.Data[i] = math.Round(a.Data[i])
 			}
-		case losses.NonNegative:
+		case losses.NonNegative, losses.Positive:
 			a.Data[i] = 0.25 + 2*r.Float64()
 		case losses.ClassIndex:
 			a.Data[i] = float64(r.IntN(count))

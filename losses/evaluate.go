@@ -199,8 +199,11 @@ func (l *Loss) checkInput(want Input, got Array, sizes map[string]sizeOf, p Para
 			return fmt.Errorf("%s has shape %v, which does not broadcast to %v", want.Name, got.Shape, full)
 		}
 	}
-	if want.Domain == Mask {
+	switch want.Domain {
+	case Mask:
 		return checkMask(want, got)
+	case Positive:
+		return checkPositive(want, got)
 	}
 	if want.Domain != ClassIndex {
 		return nil
@@ -226,6 +229,15 @@ func checkMask(want Input, got Array) error {
 	return nil
 }
 
+func checkPositive(want Input, got Array) error {
+	for i, x := range got.Data {
+		if !(x > 0) || math.IsInf(x, 1) {
+			return fmt.Errorf("%s holds %g at element %d; it must be above 0 and finite", want.Name, x, i)
+		}
+	}
+	return nil
+}
+
 func ignoreHint(p Params) string {
 	if ignored, ok := p["ignore_index"].(int64); ok {
 		return fmt.Sprintf(", or %d to be ignored (ignore_index)", ignored)
@@ -246,6 +258,9 @@ func matchShape(sizes map[string]sizeOf, want Input, got []int) error {
 	open := slices.Contains(names, "...")
 	if !open && len(got) != len(names) || open && rest < 0 {
 		return fmt.Errorf("%s has shape %v, but needs [%s]", want.Name, got, want.Shape)
+	}
+	if strings.HasPrefix(want.Shape, "N,C,") {
+		sizes[SpatialAxes] = sizeOf{dims: []int{len(got) - 2}, from: want.Name}
 	}
 	at := 0
 	for _, name := range names {

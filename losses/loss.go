@@ -31,7 +31,8 @@ const (
 )
 
 // Domain says which numbers an input holds. It is what verification draws its
-// inputs from; only class indices and masks are checked on evaluation.
+// inputs from; only class indices, masks and positive numbers are checked on
+// evaluation.
 type Domain string
 
 // The domains an input can have.
@@ -45,8 +46,13 @@ const (
 	UnitInterval    Domain = "0 to 1, both included"
 	LogDistribution Domain = "logarithms of numbers summing to 1 over the classes"
 	Mask            Domain = "0 or 1"
+	Positive        Domain = "above 0"
 	Boxes           Domain = "boxes, four numbers on the last axis, as the parameter boxes says"
 )
+
+// SpatialAxes, in place of an axis in a declared shape, stands for the number of
+// axes that an input [N,C,...] has after its first two.
+const SpatialAxes = "rank-2"
 
 // Input declares one tensor that a loss reads.
 type Input struct {
@@ -55,7 +61,8 @@ type Input struct {
 	Domain Domain
 	// Shape is the axes, as in "N,C,...": a name stands for the same size in all
 	// inputs, a number for itself, "..." for any number of further axes, the same in
-	// all inputs. A scalar has none: "".
+	// all inputs, and SpatialAxes for how many axes the prediction has after N and C. A
+	// scalar has none: "".
 	Shape string
 	// Broadcast lets the input have any shape that broadcasts to Shape.
 	Broadcast bool

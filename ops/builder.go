@@ -103,6 +103,9 @@ func (b *Builder) Opset() int { return b.opset }
 // Err is the first error so far.
 func (b *Builder) Err() error { return b.err }
 
+// Fail refuses to make the graph, for a reason that reads as a sentence.
+func (b *Builder) Fail(format string, args ...any) { b.fail(format, args...) }
+
 func (b *Builder) fail(format string, args ...any) {
 	if b.err == nil {
 		b.err = fmt.Errorf("ops: "+format, args...)

@@ -16,7 +16,7 @@ exported graph is, and where it is from. ` + "`onnxloss describe LOSS`" + ` prin
 its plots are generated from the declarations in ` + "`losses/`" + ` (` + "`make generate`" + `).
 
 A shape such as ` + "`N,C,...`" + ` names axes: the same name is the same size in every input, ` + "`...`" + ` is
-any number of further axes.
+any number of further axes, ` + "`" + losses.SpatialAxes + "`" + ` how many axes there are after ` + "`N,C`" + `.
 `
 
 // page writes docs/losses.md.

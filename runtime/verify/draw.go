@@ -200,6 +200,8 @@ func (d *drawer) number(f field, classes int) float64 {
 		return 1 / (1 + math.Exp(-d.real()))
 	case f.Domain == losses.NonNegative:
 		return math.Abs(d.real())
+	case f.Domain == losses.Positive:
+		return math.Exp(max(-8, min(d.real(), 8)))
 	}
 	return d.real()
 }

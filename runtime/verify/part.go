@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -165,6 +166,9 @@ func (s *solver) learn(in losses.Input, shape ops.Shape) {
 	names := in.Axes()
 	if slices.Contains(names, "...") {
 		s.rest = len(shape) - (len(names) - 1)
+	}
+	if strings.HasPrefix(in.Shape, "N,C,") {
+		s.axes[losses.SpatialAxes] = len(shape) - 2
 	}
 	for i, name := range axesOf(in, max(s.rest, 0)) {
 		if i >= len(shape) {

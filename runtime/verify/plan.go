@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
@@ -180,8 +181,17 @@ func (j job) inputs() []losses.Input {
 // axes gives the axes of every input by name.
 func (j job) axes() map[string][]string {
 	axes := map[string][]string{}
+	spatial := ""
 	for nth, in := range j.inputs() {
 		axes[in.Name] = inputAxes(in, j.rest, nth)
+		if nth == 0 {
+			spatial = strconv.Itoa(max(0, len(axes[in.Name])-2))
+		}
+		for i, axis := range axes[in.Name] {
+			if axis == losses.SpatialAxes {
+				axes[in.Name][i] = spatial
+			}
+		}
 	}
 	return axes
 }
