@@ -54,7 +54,7 @@ const boundaryPaper = "Kervadec, Bouchtiba, Desrosiers, Granger, Dolz, Ben Ayed:
 
 func boundaryParams() []Param {
 	return []Param{
-		activationChoice(),
+		activationParam(),
 		{Name: "distance", Kind: String, Default: "target", Values: []string{"target", "given"}, Try: []any{"given"}, Doc: "target: φ is computed from the target; given: it is an input"},
 		masksParam(),
 		insideParam(),
@@ -70,7 +70,7 @@ func computesDistance(p Params) bool { return p.String("distance") == "target" }
 
 // boundaryInputs: the target is there for the distance alone.
 func boundaryInputs() []Input {
-	inputs := append(activatedInputs("N,C,D,..."), labelInputs(computesDistance)...)
+	inputs := append(activatedInputs(), labelInputs(computesDistance)...)
 	return append(inputs, mapInputs()...)
 }
 
@@ -137,7 +137,8 @@ func regionsOf(in Values, p Params) (mask, counts Array) {
 	return mask, counts
 }
 
-// boundaryTerm is what the loss is made of: φ, and what each term counts.
+// boundaryTerm is what the loss is made of beside probabilities: φ, and what each
+// term counts.
 type boundaryTerm struct {
 	phi    Array
 	counts Array // the weight of the class, 0 where ignored
@@ -180,28 +181,37 @@ func (t boundaryTerm) bounds(in Values, p Params, eps float64) Array {
 	return bounds
 }
 
-func boundaryValue(in Values, p Params) (Terms, error) {
-	t := boundaryTermOf(in, p)
+// loss is the product of the three for each term.
+func (t boundaryTerm) loss(in Values, p Params) Array {
 	loss := activated(in["prediction"], p)
 	for i := range loss.Data {
 		loss.Data[i] *= t.counts.Data[i] * t.phi.Data[i]
 	}
-	if _, weighted := in["weight"]; !weighted && !hasLabels(p) {
-		return Terms{Loss: loss}, nil
+	return loss
+}
+
+// gradient is by the prediction.
+func (t boundaryTerm) gradient(in Values, p Params, upstream Array) Array {
+	slope := Zeros(upstream.Shape)
+	for i := range slope.Data {
+		slope.Data[i] = upstream.Data[i] * t.counts.Data[i] * t.phi.Data[i]
 	}
-	return Terms{Loss: loss, Weight: &t.counts}, nil
+	return beforeActivation(in["prediction"], p, slope)
+}
+
+func boundaryValue(in Values, p Params) (Terms, error) {
+	t := boundaryTermOf(in, p)
+	if _, weighted := in["weight"]; !weighted && !hasLabels(p) {
+		return Terms{Loss: t.loss(in, p)}, nil
+	}
+	return Terms{Loss: t.loss(in, p), Weight: &t.counts}, nil
 }
 
 // hasLabels says that the target is a class index, of which some may be ignored.
 func hasLabels(p Params) bool { return computesDistance(p) && !p.Bool("masks") }
 
 func boundaryGradient(in Values, p Params, upstream Array) (Values, error) {
-	t := boundaryTermOf(in, p)
-	slope := Zeros(upstream.Shape)
-	for i := range slope.Data {
-		slope.Data[i] = upstream.Data[i] * t.counts.Data[i] * t.phi.Data[i]
-	}
-	return Values{"prediction": beforeActivation(in["prediction"], p, slope)}, nil
+	return Values{"prediction": boundaryTermOf(in, p).gradient(in, p, upstream)}, nil
 }
 
 func boundaryBound(in Values, p Params, eps float64) (Array, error) {
@@ -218,7 +228,7 @@ func buildBoundary(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms 
 		}
 		phi = buildSignedDistances(b, "BoundaryLoss", mask, in["spacing"], p)
 	}
-	loss := b.Mul(buildActivated(b, x, p), phi)
+	loss := b.Mul(buildActivation(b, x, p), phi)
 	counts := ops.Value{}
 	if weight.Present() || keep.Present() {
 		counts = buildTermCounts(b, x, weight, keep)

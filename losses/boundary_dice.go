@@ -37,7 +37,7 @@ both parts; where nothing is left to average, B is 0.`,
 	}},
 	Build:    buildBoundaryDice,
 	Bound:    boundaryDiceBound,
-	Accuracy: "the errors of the summands: for GD those of p, added up as in the quotient, and eps · (positions/2 + C/2 + 5) relative for its sums; for B the mean of the boundary loss's, and eps · (terms + 2) times the mean of |p φ| for its sums. " + activationAccuracy + ". The error of φ is none if given, else " + distanceAccuracy,
+	Accuracy: "that of generalized Dice for GD; for B the mean of the boundary loss's errors, and eps · (terms + 4) times the mean of |weight p φ| for adding up. In these " + activationAccuracy + ". The error of φ is none if given, else " + distanceAccuracy,
 }
 
 func scheduleParam() Param {
@@ -49,27 +49,37 @@ func scheduleParam() Param {
 
 func boundaryDiceInputs() []Input {
 	always := func(Params) bool { return true }
-	inputs := append(activatedInputs("N,C,D,..."), labelInputs(always)...)
+	inputs := append(activatedInputs(), labelInputs(always)...)
 	inputs = append(inputs, Input{Name: "alpha", Role: Auxiliary, Domain: NonNegative, Shape: "", Doc: "how much the boundary loss counts: one number, from the training schedule"})
 	return append(inputs, mapInputs()...)
 }
 
-// boundaryDice is the loss of one sample, taken apart.
-type boundaryDice struct {
-	first, end int       // its elements
-	class      int       // elements of a class
-	dice       []float64 // w, by class
-	wrong      float64   // Σ w Σ |p - t|
-	total      float64   // Σ w (Σ p + Σ t)
-	product    float64   // Σ weight p φ
-	counts     float64   // Σ weight
+// dicePart is what generalized Dice reads.
+func dicePart(in Values, p Params) (Values, Params, error) {
+	params, err := GeneralizedDice.Params(map[string]any{
+		"activation": p["activation"], "soft_targets": p["masks"], "ignore_index": p["ignore_index"],
+	})
+	return Values{"prediction": in["prediction"], "target": in["target"]}, params, err
 }
 
-// regional is GD. Where t is 0 or 1, p + t - 2 p t is |p - t|, and nothing cancels.
-func (s boundaryDice) regional() float64 { return fraction(s.wrong, s.total) }
+// factors gives the factors of GD and of B.
+func factors(in Values, p Params) (dice, alpha float64) {
+	alpha = in["alpha"].Data[0]
+	if p.String("schedule") == "rebalance" {
+		return 1 - alpha, alpha
+	}
+	return 1, alpha
+}
 
-// boundary is B.
-func (s boundaryDice) boundary() float64 { return fraction(s.product, s.counts) }
+// bySample adds up, for each sample, what there is of its terms.
+func bySample(terms Array) []float64 {
+	c := classesOf(terms)
+	sums := make([]float64, c.outer)
+	for n := range sums {
+		sums[n] = sum(terms.Data[n*c.count*c.inner : (n+1)*c.count*c.inner])
+	}
+	return sums
+}
 
 // fraction is x/y, and 0 where there is nothing to divide by.
 func fraction(x, y float64) float64 {
@@ -79,100 +89,85 @@ func fraction(x, y float64) float64 {
 	return x / y
 }
 
-// at gives the Dice weight of the class of an element.
-func (s boundaryDice) at(i int) float64 { return s.dice[(i-s.first)/s.class] }
-
-// boundaryDiceParts is what value, gradient and bound need.
-type boundaryDiceParts struct {
-	probability   Array
-	mask, keep    Array
-	term          boundaryTerm
-	samples       []boundaryDice
-	alpha, factor float64 // of B and of GD
-}
-
-func boundaryDicePartsOf(in Values, p Params) boundaryDiceParts {
-	parts := boundaryDiceParts{probability: activated(in["prediction"], p), term: boundaryTermOf(in, p), factor: 1}
-	parts.mask, parts.keep = regionsOf(in, p)
-	parts.alpha = in["alpha"].Data[0]
-	if p.String("schedule") == "rebalance" {
-		parts.factor = 1 - parts.alpha
-	}
-	c := classesOf(parts.mask)
-	for n := range c.outer {
-		parts.samples = append(parts.samples, parts.sample(n, c))
-	}
-	return parts
-}
-
-func (parts boundaryDiceParts) sample(n int, c classes) boundaryDice {
-	s := boundaryDice{first: n * c.count * c.inner, end: (n + 1) * c.count * c.inner, class: c.inner}
-	for k := range c.count {
-		volume, wrong, total := 0.0, 0.0, 0.0
-		for i := s.first + k*c.inner; i < s.first+(k+1)*c.inner; i++ {
-			p, t := parts.probability.Data[i], parts.mask.Data[i]
-			volume += t
-			wrong += parts.keep.Data[i] * math.Abs(p-t)
-			total += parts.keep.Data[i] * (p + t)
-			s.product += parts.term.counts.Data[i] * p * parts.term.phi.Data[i]
-			s.counts += parts.term.counts.Data[i]
-		}
-		w := 0.0
-		if volume > 0 {
-			w = 1 / (volume * volume)
-		}
-		s.dice = append(s.dice, w)
-		s.wrong += w * wrong
-		s.total += w * total
-	}
-	return s
-}
-
 func boundaryDiceValue(in Values, p Params) (Terms, error) {
-	parts := boundaryDicePartsOf(in, p)
-	loss := Zeros([]int{len(parts.samples)})
-	for n, s := range parts.samples {
-		loss.Data[n] = parts.factor*s.regional() + parts.alpha*s.boundary()
+	regional, params, err := dicePart(in, p)
+	if err != nil {
+		return Terms{}, err
 	}
-	return Terms{Loss: loss}, nil
+	terms, err := generalizedDiceValue(regional, params)
+	if err != nil {
+		return Terms{}, err
+	}
+	dice, alpha := factors(in, p)
+	t := boundaryTermOf(in, p)
+	products, counts := bySample(t.loss(in, p)), bySample(t.counts)
+	for n := range products {
+		terms.Loss.Data[n] = dice*terms.Loss.Data[n] + alpha*fraction(products[n], counts[n])
+	}
+	return Terms{Loss: terms.Loss}, nil
 }
 
 func boundaryDiceGradient(in Values, p Params, upstream Array) (Values, error) {
-	parts := boundaryDicePartsOf(in, p)
-	slope := Zeros(parts.mask.Shape)
-	for n, s := range parts.samples {
-		for i := s.first; i < s.end; i++ {
-			// by p: |p - t| has the slope 1 - 2t, and p + t has 1
-			regional := parts.keep.Data[i] * s.at(i) * fraction(1-2*parts.mask.Data[i]-s.regional(), s.total)
-			boundary := fraction(parts.term.counts.Data[i]*parts.term.phi.Data[i], s.counts)
-			slope.Data[i] = upstream.Data[n] * (parts.factor*regional + parts.alpha*boundary)
-		}
+	regional, params, err := dicePart(in, p)
+	if err != nil {
+		return nil, err
 	}
-	return Values{"prediction": beforeActivation(in["prediction"], p, slope)}, nil
+	dice, alpha := factors(in, p)
+	byDice, byTerm := Zeros(upstream.Shape), Zeros(in["prediction"].Shape)
+	t := boundaryTermOf(in, p)
+	counts := bySample(t.counts)
+	for n, up := range upstream.Data {
+		byDice.Data[n] = dice * up
+	}
+	for i := range byTerm.Data {
+		n := i * len(counts) / len(byTerm.Data)
+		byTerm.Data[i] = upstream.Data[n] * fraction(alpha, counts[n])
+	}
+	result, err := generalizedDiceGradient(regional, params, byDice)
+	if err != nil {
+		return nil, err
+	}
+	slope := result["prediction"]
+	for i, d := range t.gradient(in, p, byTerm).Data {
+		slope.Data[i] += d
+	}
+	return Values{"prediction": slope}, nil
 }
 
 func boundaryDiceBound(in Values, p Params, eps float64) (Array, error) {
-	parts := boundaryDicePartsOf(in, p)
-	off, terms := activationError(in["prediction"], p, eps), parts.term.bounds(in, p, eps)
-	bound := Zeros([]int{len(parts.samples)})
-	for n, s := range parts.samples {
-		wrong, product, size := 0.0, 0.0, 0.0
-		for i := s.first; i < s.end; i++ {
-			probability := parts.probability.Data[i]
-			wrong += parts.keep.Data[i] * s.at(i) * off.Data[i]
-			product += terms.Data[i]
-			size += parts.term.counts.Data[i] * probability * math.Abs(parts.term.phi.Data[i])
-		}
-		sums := eps * (float64(s.class+len(s.dice))/2 + 5)
-		regional := fraction(wrong, s.total)*(1+s.regional()) + 2*sums*s.regional()
-		boundary := fraction(product+eps*float64(s.end-s.first+2)*size, s.counts)
-		bound.Data[n] = math.Abs(parts.factor)*(regional+2*eps*s.regional()) + parts.alpha*(boundary+2*eps*math.Abs(s.boundary()))
+	regional, params, err := dicePart(in, p)
+	if err != nil {
+		return Array{}, err
+	}
+	terms, err := generalizedDiceValue(regional, params)
+	if err != nil {
+		return Array{}, err
+	}
+	bound, err := generalizedDiceBound(regional, params, eps)
+	if err != nil {
+		return Array{}, err
+	}
+	dice, alpha := factors(in, p)
+	t := boundaryTermOf(in, p)
+	loss := t.loss(in, p)
+	for i, x := range loss.Data {
+		loss.Data[i] = math.Abs(x)
+	}
+	sizes, errors, counts := bySample(loss), bySample(t.bounds(in, p, eps)), bySample(t.counts)
+	for n := range bound.Data {
+		adding := eps * float64(len(loss.Data)/len(counts)+4)
+		boundary := fraction(errors[n]+adding*sizes[n], counts[n])
+		bound.Data[n] = math.Abs(dice)*(bound.Data[n]+2*eps*terms.Loss.Data[n]) + alpha*boundary
 	}
 	return bound, nil
 }
 
 func buildBoundaryDice(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	x, mask, keep := in["prediction"], in["target"], ops.Value{}
+	if !x.Shape().Known() {
+		b.Fail("BoundaryDiceLoss needs to know how many axes its prediction has; give it a shape, as in N,C,H,W")
+		return ops.Terms{}
+	}
 	if !p.Bool("masks") {
 		mask, keep = buildMasks(b, x, in["target"], p)
 	}
@@ -180,22 +175,19 @@ func buildBoundaryDice(b *ops.Builder, in map[string]ops.Value, p Params) ops.Te
 	if computesDistance(p) {
 		phi = buildSignedDistances(b, "BoundaryDiceLoss", mask, in["spacing"], p)
 	}
-	if !x.Shape().Known() {
-		b.Fail("BoundaryDiceLoss needs to know how many axes its prediction has; give it a shape, as in N,C,H,W")
-		return ops.Terms{}
-	}
-	probability := buildActivated(b, x, p)
+	probability := buildActivation(b, x, p)
 	counts := buildTermCounts(b, x, in["weight"], keep)
-	boundary := buildQuotient(b, b.ReduceSum(b.Mul(b.Mul(probability, phi), counts), false, axesFrom(1, x)...), b.ReduceSum(counts, false, axesFrom(1, x)...))
+	products := b.ReduceSum(b.Mul(b.Mul(probability, phi), counts), false, axesFrom(1, x)...)
+	boundary := buildQuotient(b, products, b.ReduceSum(counts, false, axesFrom(1, x)...))
 	if keep.Present() {
 		probability = b.Mul(probability, keep)
 	}
-	regional := buildDicePart(b, probability, mask)
+	dice := buildDicePart(b, probability, mask)
 	alpha := in["alpha"]
 	if p.String("schedule") == "rebalance" {
-		regional = b.Mul(regional, b.Sub(b.Scalar(alpha, 1), alpha))
+		dice = b.Mul(dice, b.Sub(b.Scalar(alpha, 1), alpha))
 	}
-	return ops.Terms{Loss: b.Add(regional, b.Mul(boundary, alpha))}
+	return ops.Terms{Loss: b.Add(dice, b.Mul(boundary, alpha))}
 }
 
 // axesFrom lists the axes of x from one on.
@@ -207,16 +199,16 @@ func axesFrom(first int, x ops.Value) []int {
 	return axes
 }
 
-// buildDicePart is GD for each sample.
+// buildDicePart is GD for each sample, of probabilities and masks that are there
+// already.
 func buildDicePart(b *ops.Builder, probability, mask ops.Value) ops.Value {
-	inner := axesFrom(2, probability)
-	volume := b.Label(b.ReduceSum(mask, false, inner...), "volume")
-	wrong := b.ReduceSum(b.Abs(b.Sub(probability, mask)), false, inner...)
-	total := b.Add(b.ReduceSum(probability, false, inner...), volume)
-	present := b.Cast(b.Greater(volume, b.Scalar(volume, 0)), volume.DType())
-	size := b.Max(volume, b.Scalar(volume, 1))
-	w := b.Label(b.Div(present, b.Mul(size, size)), "dice_weight")
-	return b.Label(buildQuotient(b, b.ReduceSum(b.Mul(w, wrong), false, 1), b.ReduceSum(b.Mul(w, total), false, 1)), "generalized_dice")
+	params, err := GeneralizedDice.Params(map[string]any{"activation": "none", "soft_targets": true})
+	if err != nil {
+		b.Fail("generalized Dice: %v", err)
+		return ops.Value{}
+	}
+	dice := buildGeneralizedDice(b, map[string]ops.Value{"prediction": probability, "target": mask}, params)
+	return b.Label(dice.Loss, "generalized_dice")
 }
 
 func withAlpha(label, schedule string, alpha float64) Curve {

@@ -5,7 +5,10 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/ops"
+	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
 // segmentation is two images of three classes: logits, labels, the labels as masks,
@@ -229,6 +232,25 @@ func TestBoundaryLossesRefuseWhatTheyWouldNotLookAt(t *testing.T) {
 	for _, test := range tests {
 		if _, err := test.loss.Params(test.settings); err == nil || err.Error() != "losses: "+test.want {
 			t.Errorf("%v: error %v\nwant losses: %s", test.settings, err, test.want)
+		}
+	}
+}
+
+func TestGraphsOfBoundaryLossesRefuseALabelThatIsNoClass(t *testing.T) {
+	shape := ops.Shape{ops.Symbolic("N"), ops.Symbolic("C"), ops.Symbolic("W")}
+	for _, loss := range []*losses.Loss{losses.Boundary, losses.BoundaryDice, losses.Hausdorff} {
+		session := load(t, loss, export.Options{Reduction: losses.None, Shapes: map[string]ops.Shape{"prediction": shape}})
+		for label, taken := range map[int64]bool{0: true, 2: true, -100: true, 3: false, -1: false} {
+			in := map[string]engine.Tensor{
+				"prediction": engine.Must([]int{1, 3, 2}, []float32{1, 2, 3, 4, 5, 6}),
+				"target":     engine.Must([]int{1, 2}, []int64{1, label}),
+			}
+			if loss == losses.BoundaryDice {
+				in["alpha"] = engine.Must([]int{}, []float32{1})
+			}
+			if _, err := session.Run(in); (err == nil) != taken {
+				t.Errorf("%s: label %d gives error %v", loss.Name, label, err)
+			}
 		}
 	}
 }

@@ -124,8 +124,8 @@ func TestTheGraphsDistancesAreTheReferences(t *testing.T) {
 	}
 }
 
-// runGraph exports a loss in float64 and runs it.
-func runGraph(t *testing.T, l *losses.Loss, o export.Options, in losses.Values) []float64 {
+// load exports a loss with its default parameters and loads it.
+func load(t *testing.T, l *losses.Loss, o export.Options) engine.Session {
 	t.Helper()
 	model, err := export.Model(l, paramsOf(t, l, nil), o)
 	if err != nil {
@@ -139,12 +139,18 @@ func runGraph(t *testing.T, l *losses.Loss, o export.Options, in losses.Values) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer session.Close()
+	t.Cleanup(func() { session.Close() })
+	return session
+}
+
+// runGraph exports a head in float64 and runs it.
+func runGraph(t *testing.T, l *losses.Loss, o export.Options, in losses.Values) []float64 {
+	t.Helper()
 	tensors := map[string]engine.Tensor{}
 	for name, a := range in {
 		tensors[name] = engine.Must(a.Shape, a.Data)
 	}
-	out, err := session.Run(tensors)
+	out, err := load(t, l, o).Run(tensors)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ Ignored positions count for nothing and belong to no true region.`,
 
 func hausdorffInputs() []Input {
 	always := func(Params) bool { return true }
-	inputs := append(activatedInputs("N,C,D,..."), labelInputs(always)...)
+	inputs := append(activatedInputs(), labelInputs(always)...)
 	return append(inputs,
 		Input{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: "a factor for each class; 0 leaves a class out"},
 		spacingInput(nil),
@@ -56,7 +56,7 @@ func hausdorffInputs() []Input {
 
 func hausdorffParams() []Param {
 	return []Param{
-		activationChoice(),
+		activationParam(),
 		{Name: "alpha", Kind: Float, Default: 2.0, Max: math.Inf(1), OpenMin: true, Try: []any{1.0, 1.5}, Doc: "the power of the distances: the larger, the more the farthest error decides"},
 		{Name: "sides", Kind: String, Default: "both", Values: []string{"both", "inside"}, Try: []any{"inside"}, Doc: "both: distances inside and outside of a region, as in the paper; inside: 0 outside, as in public code"},
 		masksParam(),
@@ -165,7 +165,7 @@ func buildHausdorff(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms
 	region := b.Label(b.Cast(buildPredictedRegions(b, x, p), x.DType()), "predicted_region")
 	truth, predicted := buildDepths(b, mask, spreads, p), buildDepths(b, region, spreads, p)
 	distance := b.Detach(b.Add(truth, predicted), "distances")
-	off := b.Sub(buildActivated(b, x, p), mask)
+	off := b.Sub(buildActivation(b, x, p), mask)
 	loss := b.Mul(b.Mul(off, off), distance)
 	counts := ops.Value{}
 	if in["weight"].Present() || keep.Present() {
