@@ -42,13 +42,19 @@ func (l *Loss) Evaluate(in Values, p Params, r Reduction) (Array, error) {
 	if err != nil {
 		return Array{}, err
 	}
+	return terms.Reduce(r), nil
+}
+
+// Reduce gives the loss's value. The mean over no terms, or over terms whose weights
+// sum to zero, is NaN.
+func (t Terms) Reduce(r Reduction) Array {
 	switch r {
 	case Sum:
-		return scalar(sum(terms.Loss.Data)), nil
+		return scalar(sum(t.Loss.Data))
 	case Mean:
-		return scalar(sum(terms.Loss.Data) / terms.divisor()), nil
+		return scalar(sum(t.Loss.Data) / t.divisor())
 	}
-	return terms.Loss, nil
+	return t.Loss
 }
 
 // CheckReduction proves that the loss has the reduction.

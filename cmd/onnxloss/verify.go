@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -92,7 +93,11 @@ func (v *verification) run(cmd *cobra.Command, files []string) error {
 	if catalogue {
 		tell, end := newProgress(cmd.ErrOrStderr(), "verifying")
 		options.Progress = tell
+		// Many small tensors and little to keep: collecting garbage less often saves
+		// a fifth of the time and costs some megabytes.
+		before := debug.SetGCPercent(400)
 		report, err := verify.Run(cmd.Context(), options)
+		debug.SetGCPercent(before)
 		end()
 		if err != nil {
 			return err

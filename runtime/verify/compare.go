@@ -58,41 +58,53 @@ type expectation struct {
 	lost      float64 // the part of the tolerance that is for flushed numbers
 }
 
-// expect computes the reference and how far a result may lie from it.
-func expect(loss *losses.Loss, p losses.Params, in losses.Values, r losses.Reduction, dtype ops.DType) (expectation, error) {
-	e := expectation{precision: precisionOf(dtype)}
-	want, err := loss.Evaluate(in, p, r)
-	if err != nil {
-		return e, err
-	}
+// reference is a loss computed on one input: its terms and how far they may be off.
+type reference struct {
+	precision
+	terms, bound losses.Array
+	weight       *losses.Array
+	lost         float64 // what flushing to zero may take from a term
+}
+
+func newReference(loss *losses.Loss, p losses.Params, in losses.Values, dtype ops.DType) (reference, error) {
+	r := reference{precision: precisionOf(dtype)}
 	terms, err := loss.Terms(in, p)
 	if err != nil {
-		return e, err
+		return r, err
 	}
-	bound, err := loss.Bound(in, p, e.eps)
-	if err != nil {
-		return e, err
+	r.terms, r.weight = terms.Loss, terms.Weight
+	if r.bound, err = loss.Bound(in, p, r.eps); err != nil {
+		return r, err
 	}
-	if err := checkBound(bound, terms.Loss); err != nil {
-		return e, fmt.Errorf("losses: %s: %w", loss.Command(), err)
+	if err := checkBound(r.bound, r.terms); err != nil {
+		return r, fmt.Errorf("losses: %s: %w", loss.Command(), err)
 	}
+	r.lost = flushed * r.tiny * largestWeight(loss, p, in)
+	return r, nil
+}
+
+// expect gives a reduction's result and how far an engine's may lie from it.
+func (r reference) expect(how losses.Reduction) expectation {
+	e := expectation{precision: r.precision, lost: r.lost}
+	terms := losses.Terms{Loss: r.terms, Weight: r.weight}
+	want := terms.Reduce(how)
 	e.shape, e.want = want.Shape, want.Data
-	e.lost = flushed * e.tiny * largestWeight(loss, p, in)
-	switch r {
-	case losses.None:
-		e.tolerance = slices.Clone(bound.Data)
+	if how == losses.None {
+		e.tolerance = slices.Clone(r.bound.Data)
+	} else {
+		e.lost *= float64(len(r.bound.Data))
+	}
+	switch how {
 	case losses.Sum:
-		e.tolerance = []float64{e.sumTolerance(terms, bound)}
-		e.lost *= float64(len(bound.Data))
+		e.tolerance = []float64{e.sumTolerance(terms, r.bound)}
 	case losses.Mean:
-		e.lost *= float64(len(bound.Data))
-		e.tolerance = []float64{e.meanTolerance(terms, bound)}
+		e.tolerance = []float64{e.meanTolerance(terms, r.bound)}
 	}
 	for i, want := range e.want {
 		e.tolerance[i] += e.lost
 		e.tolerance[i] += e.rounding(want, e.tolerance[i])
 	}
-	return e, nil
+	return e
 }
 
 // checkBound refuses a bound that would let everything pass, or is not one.

@@ -12,20 +12,22 @@
 // # What is run
 //
 // Every combination of loss, form, element type and opset is run with the
-// parameters' defaults, no optional input, and predictions of the lowest rank: in
-// every reduction at the opsets where the operators change (11, 12, 13, 17, 18 and
-// the newest), and at the others in one reduction for each form, in turn. At the
-// former the defaults are also run with all optional inputs, which broadcast in
-// several ways, with int32 labels, and at every rank; and so is each parameter's
-// each further value (Param.Try), one at a time, where the loss accepts it beside the
-// defaults. These runs take one reduction for each form and, where a parameter is
-// not at its default, one rank, in turn, because rank and reduction do not interact
-// with the parameters' values. Where at most two opsets are asked for nothing is
-// thinned.
+// parameters' defaults, no optional input, and predictions of the lowest rank. At the
+// opsets where the operators change (11, 12, 13, 17, 18 and the newest) that is in
+// every reduction (the half types, which compute in float32, in one) and on every
+// input; at the others in one reduction and on every third input, in turn.
 //
-// Each model then sees random, structured, extreme and empty inputs, in several sizes. An
-// input depends on the seed and on what it is for, never on what else is run: any
-// failure shows again in a run of its own.
+// At the former the defaults are also run with all optional inputs, which broadcast
+// in several ways, with int32 labels, and at every rank, in one reduction for each
+// form. Each further value of a parameter (Param.Try) is run by itself, where the
+// loss accepts it beside the defaults, at two of these opsets, in one rank and one
+// reduction, in turn: none of them interacts with the parameters' values, and the
+// forms of operators are tested by themselves. Where at most two opsets are asked for
+// nothing is thinned.
+//
+// Each model then sees random, structured, extreme and empty inputs, in several
+// sizes. An input depends on the seed and on what it is for, never on what else is
+// run: any failure shows again in a run of its own.
 //
 // # What is allowed
 //

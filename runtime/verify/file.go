@@ -194,13 +194,13 @@ func (f *file) run(session engine.Session, r *Result, recipe recipe, l layout) e
 		words = append(words, in.Name+strings.ReplaceAll(fmt.Sprint(t.Shape()), " ", ","))
 	}
 	place.Shapes = strings.Join(words, " ")
-	want, err := expect(f.Loss, f.Params, values, f.Reduction, f.DType)
+	truth, err := newReference(f.Loss, f.Params, values, f.DType)
 	if err != nil {
 		r.Cases++
 		r.fail(place, err.Error())
 		return nil
 	}
-	r.compare(place, outputs[f.Output], want)
+	r.compare(place, outputs[f.Output], truth.expect(f.Reduction))
 	f.checkTotal(r, place, outputs)
 	f.checkOwnOutputs(r, place, outputs)
 	return nil

@@ -28,6 +28,8 @@ type cell struct {
 	opset     int
 	form      export.Form
 	reduction losses.Reduction
+	// sparse lets the model see every third input only.
+	sparse bool
 }
 
 // variant is a loss with one setting of its parameters.
@@ -91,37 +93,31 @@ func (m matrix) jobs() ([]job, error) {
 			return nil, err
 		}
 		for nth, v := range all {
-			jobs = append(jobs, m.variantJobs(loss, v, nth == 0)...)
+			jobs = append(jobs, m.variantJobs(loss, v, nth)...)
 		}
 	}
 	return jobs, nil
 }
 
-func (m matrix) variantJobs(loss *losses.Loss, v variant, defaults bool) []job {
+// variantJobs plans the nth variant of a loss; the first has the defaults.
+func (m matrix) variantJobs(loss *losses.Loss, v variant, nth int) []job {
 	var jobs []job
 	ranks := ranksOf(loss)
 	for nthWith, with := range optionalInputs(loss, v.params) {
 		for nthRank, rest := range ranks {
-			for _, dtype := range m.DTypes {
+			for nthType, dtype := range m.DTypes {
 				j := job{loss: loss, params: v.params, variant: v.name, with: with, rest: rest, dtype: dtype, indexType: ops.Int64}
 				if len(with) > 0 {
 					j.indexType = ops.Int32
 				}
-				base := defaults && nthWith == 0 && nthRank == 0
-				takes := func(opset, form, reduction int) bool {
-					place := slices.Index(m.turning, opset)
-					inTurn := (opset+form)%len(losses.Reductions()) == reduction || loss.Head
-					switch {
-					case !m.thinned || base && place >= 0:
-						return true
-					case base:
-						return inTurn
-					case defaults:
-						return place >= 0 && inTurn
-					}
-					return place >= 0 && place%len(ranks) == nthRank && inTurn
+				depth := once
+				switch {
+				case nth == 0 && nthWith == 0 && nthRank == 0:
+					depth = full
+				case nth == 0:
+					depth = inTurn
 				}
-				j.cells = m.cells(loss, dtype, takes)
+				j.cells = m.cells(loss, dtype, depth, nth+nthType, func(turn int) bool { return turn%len(ranks) == nthRank })
 				if len(j.cells) > 0 {
 					jobs = append(jobs, j)
 				}
@@ -131,6 +127,15 @@ func (m matrix) variantJobs(loss *losses.Loss, v variant, defaults bool) []job {
 	return jobs
 }
 
+// depth is how much of a job is run where the matrix is thinned.
+type depth int
+
+const (
+	full   depth = iota // every opset; of float32 and float64 every reduction at turning points
+	inTurn              // the turning points, reductions in turn
+	once                // every third turning point, ranks and reductions in turn
+)
+
 // reductions lists those asked for that the loss has.
 func (m matrix) reductions(loss *losses.Loss) []losses.Reduction {
 	return slices.DeleteFunc(slices.Clone(m.Reductions), func(r losses.Reduction) bool {
@@ -138,18 +143,25 @@ func (m matrix) reductions(loss *losses.Loss) []losses.Reduction {
 	})
 }
 
-// cells lists the models of a job: those that it takes, by their opsets and the
-// places of their forms and reductions.
-func (m matrix) cells(loss *losses.Loss, dtype ops.DType, takes func(opset, form, reduction int) bool) []cell {
+// cells lists the models of a job. offset makes jobs of the depth once take
+// different turning points.
+func (m matrix) cells(loss *losses.Loss, dtype ops.DType, d depth, offset int, ofRank func(turn int) bool) []cell {
 	var cells []cell
 	for _, opset := range m.Opsets {
 		if dtype == ops.BFloat16 && opset < 13 {
 			continue
 		}
+		turn := slices.Index(m.turning, opset)
 		for _, form := range m.Forms {
-			for _, reduction := range m.reductions(loss) {
-				if takes(opset, slices.Index(export.Forms(), form), slices.Index(losses.Reductions(), reduction)) {
-					cells = append(cells, cell{opset, form, reduction})
+			for nth, reduction := range m.reductions(loss) {
+				reduced := loss.Head || (opset+slices.Index(export.Forms(), form)+offset)%len(m.reductions(loss)) == nth
+				c := cell{opset: opset, form: form, reduction: reduction, sparse: m.thinned && turn < 0}
+				switch {
+				case !m.thinned,
+					d == full && (turn >= 0 && !dtype.IsHalf() || reduced),
+					d == inTurn && turn >= 0 && reduced,
+					d == once && turn >= 0 && (turn+offset)%3 == 0 && ofRank(turn+offset/3) && reduced:
+					cells = append(cells, c)
 				}
 			}
 		}

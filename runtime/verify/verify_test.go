@@ -85,7 +85,7 @@ func table(t *testing.T, r *verify.Report) string {
 }
 
 func TestCatalogueHoldsOnInterp(t *testing.T) {
-	report := run(t, verify.Options{Opsets: []int{11, 18}, DTypes: []ops.DType{ops.Float32, ops.Float16}, Engines: []engine.Engine{interp.New()}})
+	report := run(t, verify.Options{Opsets: []int{11, 13, 18}, DTypes: []ops.DType{ops.Float32, ops.Float16}, Engines: []engine.Engine{interp.New()}})
 	if !report.Passed() {
 		t.Error(table(t, report))
 	}
@@ -108,7 +108,7 @@ func TestCatalogueHoldsOnONNXRuntime(t *testing.T) {
 	if err != nil {
 		testneeds.Lacking(t, testneeds.ORT, err)
 	}
-	report := run(t, verify.Options{Opsets: []int{13, ops.MaxOpset}, DTypes: []ops.DType{ops.Float32, ops.BFloat16}, Engines: []engine.Engine{native}})
+	report := run(t, verify.Options{Opsets: []int{12, 17, ops.MaxOpset}, DTypes: []ops.DType{ops.Float32, ops.BFloat16}, Engines: []engine.Engine{native}})
 	if !report.Passed() {
 		t.Error(table(t, report))
 	}
