@@ -14,6 +14,10 @@ help: ## list the targets
 demo: ort ## the main job on real input: attach, verify, score, compare with PyTorch
 	$(GO) run ./examples/demo
 
+.PHONY: examples
+examples: ort ## all examples on trained models, one after the other
+	@set -e; for main in examples/*/main.go; do echo "== $${main%/main.go}"; $(GO) run ./$${main%/main.go}; done
+
 .PHONY: test
 test: ort ## all tests
 	$(GO) test ./...

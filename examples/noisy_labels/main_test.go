@@ -1,0 +1,79 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/onnxloss/onnxloss/examples/kit/kittest"
+	"github.com/onnxloss/onnxloss/runtime/engine"
+	"github.com/onnxloss/onnxloss/runtime/interp"
+)
+
+func TestBiTemperedLossWithstandsWrongLabels(t *testing.T) {
+	kittest.OnEngines(t, func(t *testing.T, eng engine.Engine) {
+		s, err := open(eng, kittest.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds := uint64(2)
+		if eng.Name() != interp.New().Name() {
+			seeds = 1 // the training is the same, in Go
+		}
+		for seed := range seeds {
+			x, err := s.learn(noises[0], seed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plain, tempered := x.outcomes[0], x.outcomes[1]
+			if !(tempered.accuracy >= plain.accuracy+0.05) {
+				t.Errorf("seed %d: accuracy %.3f with the bi-tempered loss, %.3f with cross-entropy", seed, tempered.accuracy, plain.accuracy)
+			}
+			if !(tempered.accuracy > plain.best && plain.best >= plain.accuracy) {
+				t.Errorf("seed %d: accuracy %.3f with the bi-tempered loss, at best %.3f with cross-entropy", seed, tempered.accuracy, plain.best)
+			}
+			if !(tempered.found >= plain.found+0.05 && tempered.found >= 0.8) {
+				t.Errorf("seed %d: found %.3f of the wrong labels, %.3f with cross-entropy", seed, tempered.found, plain.found)
+			}
+			checkOutcomes(t, x)
+		}
+	})
+}
+
+func checkOutcomes(t *testing.T, x experiment) {
+	for _, o := range x.outcomes {
+		if !(o.worst <= 1e-5) || o.cases == 0 {
+			t.Errorf("%s: probabilities are %g off the reference; %d cases verified", o.loss.Command(), o.worst, o.cases)
+		}
+		if !(o.confidence > 0.1 && o.confidence <= 1) {
+			t.Errorf("%s: the mean highest probability is %g", o.loss.Command(), o.confidence)
+		}
+	}
+}
+
+func TestEvenlySpreadLabelsHarmNeitherLoss(t *testing.T) {
+	s, err := open(interp.New(), kittest.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := s.learn(noises[1], 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range x.outcomes {
+		if !(o.accuracy >= 0.9 && o.found >= 0.95) {
+			t.Errorf("%s: accuracy %.3f, found %.3f of the wrong labels", o.loss.Command(), o.accuracy, o.found)
+		}
+	}
+	checkOutcomes(t, x)
+}
+
+func TestReportFitsTheTerminal(t *testing.T) {
+	o := outcome{loss: objectives[1].loss, accuracy: 1, confidence: 1, found: 1, worst: 1e-7, cases: 1000}
+	written := new(strings.Builder)
+	report{experiments: []experiment{{noise: noises[1].name, outcomes: []outcome{o}}}}.write(written)
+	for line := range strings.Lines(written.String()) {
+		if len([]rune(line)) > 81 {
+			t.Errorf("more than 80 columns: %s", line)
+		}
+	}
+}
