@@ -10,14 +10,15 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"math"
-	"slices"
 
 	"github.com/onnxloss/onnxloss/examples/kit"
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
@@ -31,7 +32,10 @@ func run(to io.Writer, eng engine.Engine, data string) error {
 	return err
 }
 
-const classes = 10
+const (
+	cells   = 9
+	classes = 10
+)
 
 // scene is the data.
 type scene struct {
@@ -44,24 +48,27 @@ type scene struct {
 func openScene(data string) (scene, error) {
 	s := scene{}
 	var err error
-	if s.images, err = kit.Read(data, "detector_images.npy"); err != nil {
+	if s.images, err = kit.Read(data, "detector_images.npy", ops.Float32, kit.AnySize, 1, 24, 24); err != nil {
 		return s, err
 	}
-	if s.boxes, err = kit.Read(data, "detector_boxes.npy"); err != nil {
+	if s.boxes, err = kit.Read(data, "detector_boxes.npy", ops.Float32, s.images.Shape()[0], cells, 4); err != nil {
 		return s, err
 	}
-	labels, err := kit.Read(data, "detector_classes.npy")
+	labels, err := kit.Read(data, "detector_classes.npy", ops.Int64, s.images.Shape()[0], cells)
 	if err != nil {
 		return s, err
 	}
 	s.labels = engine.Data[int64](labels)
 	oneHot := make([]float32, len(s.labels)*classes)
 	for i, label := range s.labels {
+		if label < -1 || label >= classes {
+			return s, fmt.Errorf("detector_classes.npy holds the class %d, which is none of %d, nor -1 for no object", label, classes)
+		}
 		if label >= 0 {
 			oneHot[i*classes+int(label)] = 1
 		}
 	}
-	s.oneHot, err = engine.New(append(slices.Clone(labels.Shape()), classes), oneHot)
+	s.oneHot, err = engine.New([]int{labels.Shape()[0], cells, classes}, oneHot)
 	return s, err
 }
 

@@ -2,12 +2,10 @@ package main
 
 import (
 	"math"
-	"strings"
 	"testing"
 
 	"github.com/onnxloss/onnxloss/examples/kit/kittest"
 	"github.com/onnxloss/onnxloss/runtime/engine"
-	"github.com/onnxloss/onnxloss/runtime/interp"
 )
 
 func TestDetector(t *testing.T) {
@@ -16,6 +14,7 @@ func TestDetector(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		kittest.FitsTerminal(t, r.write)
 		if !(r.worst <= 1e-5) || r.cases == 0 {
 			t.Errorf("the terms differ from the reference by %g; %d cases verified", r.worst, r.cases)
 		}
@@ -60,17 +59,5 @@ func checkGroups(t *testing.T, objects []object) {
 	}
 	if !(weight(parts[0]) < 1 && weight(parts[3]) > 1) {
 		t.Errorf("weights: got %g for the worst and %g for the best boxes", weight(parts[0]), weight(parts[3]))
-	}
-}
-
-func TestReportFitsTheTerminal(t *testing.T) {
-	written := new(strings.Builder)
-	if err := run(written, interp.New(), kittest.Data); err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(written.String()) {
-		if len([]rune(line)) > 81 {
-			t.Errorf("more than 80 columns: %s", line)
-		}
 	}
 }

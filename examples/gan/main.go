@@ -13,6 +13,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/onnxloss/onnxloss/examples/kit"
@@ -73,20 +74,20 @@ func open(eng engine.Engine, data string) (*gan, error) {
 	if g.upscaler, err = kit.Open(data, "superres.onnx"); err != nil {
 		return nil, err
 	}
-	if g.z, err = kit.Read(data, "gan_z.npy"); err != nil {
+	if g.z, err = kit.Read(data, "gan_z.npy", ops.Float32, kit.AnySize, 16); err != nil {
 		return nil, err
 	}
-	images, err := kit.Read(data, "digits_images.npy")
+	images, err := kit.Read(data, "digits_images.npy", ops.Float32, kit.AnySize, 1, 8, 8)
 	if err != nil {
 		return nil, err
 	}
-	g.real, err = first(images, g.z.Shape()[0])
+	// as many real images as generated ones, and enough for the penalties
+	count := g.z.Shape()[0]
+	if available := images.Shape()[0]; count > available || count < penalized {
+		return nil, fmt.Errorf("there are %d latent vectors, which must be %d or more, and no more than the %d images", count, penalized, available)
+	}
+	g.real, err = engine.New([]int{count, 1, 8, 8}, engine.Data[float32](images)[:count*pixels])
 	return g, err
-}
-
-// first keeps so many images.
-func first(images engine.Tensor, count int) (engine.Tensor, error) {
-	return engine.New([]int{count, 1, 8, 8}, engine.Data[float32](images)[:count*pixels])
 }
 
 const pixels = 8 * 8

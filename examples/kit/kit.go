@@ -10,11 +10,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/onnxloss/onnxloss/internal/npy"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/interp"
 	"github.com/onnxloss/onnxloss/runtime/ort"
@@ -49,9 +51,22 @@ func Engine() engine.Engine {
 	return interp.New()
 }
 
-// Read reads a .npy file of a folder.
-func Read(folder, name string) (engine.Tensor, error) {
-	return npy.Read(filepath.Join(folder, name))
+// AnySize stands for a size that may be anything but 0.
+const AnySize = -1
+
+// Read reads a .npy file of a folder, and refuses one of another type or shape than
+// asked for.
+func Read(folder, name string, dtype ops.DType, shape ...int) (engine.Tensor, error) {
+	path := filepath.Join(folder, name)
+	t, err := npy.Read(path)
+	if err != nil {
+		return t, err
+	}
+	same := func(got, want int) bool { return got == want || want == AnySize && got > 0 }
+	if t.DType() != dtype || !slices.EqualFunc(t.Shape(), shape, same) {
+		return t, fmt.Errorf("%s holds %s, want %s%v where %d is any size", path, t, dtype, shape, AnySize)
+	}
+	return t, nil
 }
 
 // Open reads a model of a folder.

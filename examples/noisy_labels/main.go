@@ -11,6 +11,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -18,6 +19,7 @@ import (
 	"github.com/onnxloss/onnxloss/examples/kit"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
@@ -96,6 +98,9 @@ func open(eng engine.Engine, data string) (*scene, error) {
 	if s.test, s.testLabels, err = read(data, "digits"); err != nil {
 		return nil, err
 	}
+	if len(s.labels) < images {
+		return nil, fmt.Errorf("there are %d training images, and %d are trained with", len(s.labels), images)
+	}
 	s.labels = s.labels[:images]
 	if s.train, err = engine.New([]int{images, 1, 8, 8}, engine.Data[float32](s.train)[:images*64]); err != nil {
 		return nil, err
@@ -121,11 +126,11 @@ func (s *scene) see(images engine.Tensor) (engine.Tensor, error) {
 }
 
 func read(data, name string) (engine.Tensor, []int64, error) {
-	pictures, err := kit.Read(data, name+"_images.npy")
+	pictures, err := kit.Read(data, name+"_images.npy", ops.Float32, kit.AnySize, 1, 8, 8)
 	if err != nil {
 		return engine.Tensor{}, nil, err
 	}
-	labels, err := kit.Read(data, name+"_labels.npy")
+	labels, err := kit.Read(data, name+"_labels.npy", ops.Int64, pictures.Shape()[0])
 	return pictures, engine.Data[int64](labels), err
 }
 

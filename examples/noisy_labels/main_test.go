@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/onnxloss/onnxloss/examples/kit/kittest"
@@ -16,8 +15,8 @@ func TestBiTemperedLossWithstandsWrongLabels(t *testing.T) {
 			t.Fatal(err)
 		}
 		seeds := uint64(2)
-		if eng.Name() != interp.New().Name() {
-			seeds = 1 // the training is the same, in Go
+		if testing.Short() || eng.Name() != interp.New().Name() {
+			seeds = 1 // the training is in Go, whatever the engine
 		}
 		for seed := range seeds {
 			x, err := s.learn(noises[0], seed)
@@ -51,6 +50,9 @@ func checkOutcomes(t *testing.T, x experiment) {
 }
 
 func TestEvenlySpreadLabelsHarmNeitherLoss(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one training is enough")
+	}
 	s, err := open(interp.New(), kittest.Data)
 	if err != nil {
 		t.Fatal(err)
@@ -68,12 +70,6 @@ func TestEvenlySpreadLabelsHarmNeitherLoss(t *testing.T) {
 }
 
 func TestReportFitsTheTerminal(t *testing.T) {
-	o := outcome{loss: objectives[1].loss, accuracy: 1, confidence: 1, found: 1, worst: 1e-7, cases: 1000}
-	written := new(strings.Builder)
-	report{experiments: []experiment{{noise: noises[1].name, outcomes: []outcome{o}}}}.write(written)
-	for line := range strings.Lines(written.String()) {
-		if len([]rune(line)) > 81 {
-			t.Errorf("more than 80 columns: %s", line)
-		}
-	}
+	o := outcome{loss: objectives[1].loss, accuracy: 1, best: 1, confidence: 1, found: 1, worst: 1e-7, cases: 1000}
+	kittest.FitsTerminal(t, report{experiments: []experiment{{noise: noises[1].name, outcomes: []outcome{o}}}}.write)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/score"
 )
@@ -43,15 +44,18 @@ func open(eng engine.Engine, data string) (*scene, error) {
 	if s.unet, err = kit.Open(data, "unet.onnx"); err != nil {
 		return nil, err
 	}
-	if s.images, err = kit.Read(data, "unet_images.npy"); err != nil {
+	if s.images, err = kit.Read(data, "unet_images.npy", ops.Float32, kit.AnySize, 1, side, side); err != nil {
 		return nil, err
 	}
-	if s.masks, err = kit.Read(data, "unet_masks.npy"); err != nil {
+	if s.masks, err = kit.Read(data, "unet_masks.npy", ops.Int64, s.images.Shape()[0], side, side); err != nil {
 		return nil, err
 	}
 	outputs, err := kit.Run(eng, s.unet, map[string]engine.Tensor{"image": s.images})
+	if err != nil {
+		return nil, err
+	}
 	s.logits = outputs["logits"]
-	return s, err
+	return s, nil
 }
 
 func judge(eng engine.Engine, data string) (report, error) {
@@ -71,7 +75,7 @@ func judge(eng engine.Engine, data string) (report, error) {
 
 // alphas are those of a training: small at first, when masks are far off and only
 // generalized Dice leads somewhere.
-var alphas = []float64{0.01, 0.1, 0.25, 0.5, 1}
+var alphas = []float64{0.01, 0.1, 0.25, 1}
 
 // follow scores every image under every α, with both schedules of the paper.
 func (s *scene) follow(r *report) error {

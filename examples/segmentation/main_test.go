@@ -7,7 +7,6 @@ import (
 
 	"github.com/onnxloss/onnxloss/examples/kit/kittest"
 	"github.com/onnxloss/onnxloss/runtime/engine"
-	"github.com/onnxloss/onnxloss/runtime/interp"
 )
 
 func TestSegmentation(t *testing.T) {
@@ -19,6 +18,7 @@ func TestSegmentation(t *testing.T) {
 		if len(r.stages) != 2*len(alphas) || r.cases == 0 || r.parts.cases == 0 {
 			t.Fatalf("got %d stages, %d and %d verified cases", len(r.stages), r.cases, r.parts.cases)
 		}
+		kittest.FitsTerminal(t, r.write)
 		checkStages(t, r)
 		checkHardest(t, r)
 	})
@@ -61,17 +61,5 @@ func checkHardest(t *testing.T, r report) {
 	}
 	if drawn := strings.Join(worst, ""); strings.Count(drawn, "+")+strings.Count(drawn, "-") != most || len(worst) != side {
 		t.Errorf("%d wrong pixels are drawn as\n%s", most, strings.Join(worst, "\n"))
-	}
-}
-
-func TestReportFitsTheTerminal(t *testing.T) {
-	written := new(strings.Builder)
-	if err := run(written, interp.New(), kittest.Data); err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(written.String()) {
-		if len([]rune(line)) > 81 {
-			t.Errorf("more than 80 columns: %s", line)
-		}
 	}
 }

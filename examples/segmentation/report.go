@@ -60,7 +60,7 @@ func (r report) write(to io.Writer) {
 	fmt.Fprintln(to, "\nGeneralized Dice (GD) and boundary loss (B) on the masks of a U-Net.")
 	fmt.Fprintf(to, "\n  %-12s%8s%12s%14s   %s\n", "schedule", "α", "mean", "difference", "hardest images")
 	for _, s := range r.stages {
-		fmt.Fprintf(to, "  %-12s%8.2f%12.6f%14.1e   %v\n", s.schedule, s.alpha, s.mean, s.worst, hardest(s.perImage)[:5])
+		fmt.Fprintf(to, "  %-12s%8.2f%12.6f%14.1e   %v\n", s.schedule, s.alpha, s.mean, s.worst, hardest(s.perImage)[:min(5, len(s.perImage))])
 	}
 	fmt.Fprint(to, `
 increase is GD + α B, rebalance (1 - α) GD + α B. B is below 0 for a good mask.

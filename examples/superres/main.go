@@ -43,11 +43,11 @@ func compare(eng engine.Engine, data string) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	low, err := kit.Read(data, "superres_low.npy")
+	low, err := kit.Read(data, "superres_low.npy", ops.Float32, kit.AnySize, 1, 4, 4)
 	if err != nil {
 		return report{}, err
 	}
-	high, err := kit.Read(data, "superres_high.npy")
+	high, err := kit.Read(data, "superres_high.npy", ops.Float32, low.Shape()[0], 1, 8, 8)
 	if err != nil {
 		return report{}, err
 	}

@@ -3,12 +3,10 @@ package main
 import (
 	"math"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/onnxloss/onnxloss/examples/kit/kittest"
 	"github.com/onnxloss/onnxloss/runtime/engine"
-	"github.com/onnxloss/onnxloss/runtime/interp"
 )
 
 func TestSuperResolution(t *testing.T) {
@@ -17,6 +15,7 @@ func TestSuperResolution(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		kittest.FitsTerminal(t, r.write)
 		rows := map[string]row{}
 		for _, x := range r.losses {
 			rows[x.name] = x
@@ -71,17 +70,5 @@ func checkWhatTheReportSays(t *testing.T, r report, rows map[string]row) {
 	}
 	if !(r.read[truth] > r.read[pixels] && r.read[pixels] > r.read[network] && r.read[network] > r.read[blur]) {
 		t.Errorf("images read as the truth: got %v, want what the perceptual loss says", r.read)
-	}
-}
-
-func TestReportFitsTheTerminal(t *testing.T) {
-	written := new(strings.Builder)
-	if err := run(written, interp.New(), kittest.Data); err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(written.String()) {
-		if len([]rune(line)) > 81 {
-			t.Errorf("too wide: %s", line)
-		}
 	}
 }

@@ -2,7 +2,10 @@
 package kittest
 
 import (
+	"io"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/runtime/engine"
@@ -24,4 +27,19 @@ func OnEngines(t *testing.T, test func(*testing.T, engine.Engine)) {
 		}
 		test(t, eng)
 	})
+}
+
+// FitsTerminal checks that a report is there and no wider than 80 columns.
+func FitsTerminal(t *testing.T, write func(io.Writer)) {
+	t.Helper()
+	report := new(strings.Builder)
+	write(report)
+	if report.Len() == 0 {
+		t.Error("nothing is reported")
+	}
+	for line := range strings.Lines(report.String()) {
+		if width := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); width > 80 {
+			t.Errorf("%d columns: %s", width, line)
+		}
+	}
 }
