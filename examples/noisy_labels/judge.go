@@ -32,6 +32,25 @@ type outcome struct {
 	cases int     // verified
 }
 
+// mean is the experiments of several draws as one.
+func mean(drawn []experiment) experiment {
+	all := experiment{noise: drawn[0].noise, outcomes: make([]outcome, len(objectives))}
+	share := 1 / float64(len(drawn))
+	for _, x := range drawn {
+		for i, o := range x.outcomes {
+			m := &all.outcomes[i]
+			m.loss = o.loss
+			m.accuracy += share * o.accuracy
+			m.best += share * o.best
+			m.confidence += share * o.confidence
+			m.found += share * o.found
+			m.worst = max(m.worst, o.worst)
+			m.cases += o.cases
+		}
+	}
+	return all
+}
+
 // judge puts a layer into the classifier and looks at it from both sides: what it
 // says of clean images, and of the labels that it was trained with.
 func (s *scene) judge(l layer, o objective, noisy []int64, flipped []bool) (outcome, error) {

@@ -67,6 +67,18 @@ func TestEvenlySpreadLabelsHarmNeitherLoss(t *testing.T) {
 	checkOutcomes(t, x)
 }
 
+func TestMeanOfDraws(t *testing.T) {
+	draw := func(accuracy, found, worst float64) experiment {
+		o := outcome{loss: objectives[0].loss, accuracy: accuracy, best: accuracy, confidence: 0.5, found: found, worst: worst, cases: 3}
+		return experiment{noise: "a noise", outcomes: []outcome{o, o}}
+	}
+	want := outcome{loss: objectives[0].loss, accuracy: 0.75, best: 0.75, confidence: 0.5, found: 0.5, worst: 0.25, cases: 6}
+	got := mean([]experiment{draw(0.5, 0.25, 0.25), draw(1, 0.75, 0.125)})
+	if got.noise != "a noise" || len(got.outcomes) != 2 || got.outcomes[0] != want || got.outcomes[1] != want {
+		t.Errorf("got %+v, want twice %+v", got, want)
+	}
+}
+
 func TestReportFitsTheTerminal(t *testing.T) {
 	o := outcome{loss: objectives[1].loss, accuracy: 1, best: 1, confidence: 1, found: 1, worst: 1e-7, cases: 1000}
 	kittest.FitsTerminal(t, report{experiments: []experiment{{noise: noises[1].name, outcomes: []outcome{o}}}}.write)

@@ -12,7 +12,7 @@ type report struct {
 
 func (r report) write(to io.Writer) {
 	fmt.Fprintf(to, "\nThe last layer of a classifier, trained on %d images. %d labels are wrong.\n", images, wrong)
-	fmt.Fprintf(to, "%d steps each, the same rate; judged on clean images.\n", steps)
+	fmt.Fprintf(to, "%d steps each, the same rate; judged on clean images; means of %d draws.\n", steps, draws)
 	cases, worst := 0, 0.0
 	for _, x := range r.experiments {
 		fmt.Fprintf(to, "\nWrong labels are %s.\n\n", x.noise)
@@ -25,9 +25,9 @@ func (r report) write(to io.Writer) {
 	}
 	fmt.Fprintf(to, `
 Wrong labels found: of the %d labels with the highest losses so many are wrong.
-Wrong labels that are spread evenly cancel out, and hardly matter to either loss
-on frozen features. Those that agree are learnt with cross-entropy; the
-bi-tempered loss gives them up, and its values tell which they are.
+Wrong labels that are spread evenly nearly cancel out, and matter little to
+either loss on frozen features. Those that agree are learnt with cross-entropy;
+the bi-tempered loss gives them up, and its values tell which they are.
 At best: the highest accuracy during the training, as only clean images tell.
 Confidence is the mean of the highest probability, by tempered softmax with the
 temperature of the training, which is 1 for cross-entropy.
