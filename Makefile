@@ -45,6 +45,7 @@ fmt: ## formats every file
 .PHONY: vet
 vet: ## go vet
 	$(GO) vet ./...
+	cd internal/docgen && $(GO) vet ./...
 
 .PHONY: lint
 lint: ## staticcheck

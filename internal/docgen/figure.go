@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"math"
 	"os"
+	"unicode/utf8"
 
 	"github.com/onnxloss/onnxloss/losses"
 	"gonum.org/v1/plot"
@@ -38,7 +39,7 @@ func draw(loss *losses.Loss, path string) error {
 	// The legend is on the right, but written from the left, because a reader's font
 	// may be wider than the one it was laid out with.
 	p.Legend.Top, p.Legend.Left = true, true
-	p.Legend.XOffs = width * 3 / 5
+	p.Legend.XOffs = legendAt(figure.Curves)
 	p.Legend.Padding = vg.Points(2)
 	p.Add(plotter.NewGrid())
 	for i, curve := range figure.Curves {
@@ -56,7 +57,9 @@ func draw(loss *losses.Loss, path string) error {
 			p.Legend.Add(curve.Label, line)
 		}
 	}
-	roomForLegend(p, len(figure.Curves))
+	if len(figure.Curves) > 1 { // the curves stay below the legend
+		p.Y.Max += (p.Y.Max - p.Y.Min) * (0.02 + 0.08*float64(len(figure.Curves)))
+	}
 	return save(p, path)
 }
 
@@ -74,11 +77,14 @@ func save(p *plot.Plot, path string) error {
 	return os.WriteFile(path, text, 0o644)
 }
 
-// roomForLegend keeps the curves below the legend.
-func roomForLegend(p *plot.Plot, curves int) {
-	if curves > 1 {
-		p.Y.Max += (p.Y.Max - p.Y.Min) * 0.06 * float64(curves)
+// legendAt leaves as much room on the right as the longest label takes.
+func legendAt(curves []losses.Curve) vg.Length {
+	const perLetter, rest = 0.21 * vg.Centimeter, 3 * vg.Centimeter // the line and both margins
+	longest := 0
+	for _, curve := range curves {
+		longest = max(longest, utf8.RuneCountInString(curve.Label))
 	}
+	return max(0, min(width*3/5, width-rest-perLetter*vg.Length(longest)))
 }
 
 // trace evaluates the loss along a curve. Numbers that are not finite are left out.
