@@ -89,15 +89,18 @@ func (c lossCase) draw(t *testing.T, names []string) (losses.Values, []tensor.Te
 	random := rand.New(rand.NewPCG(1, 2))
 	sizes := map[string][]int{"N": {4}, "C": {3}, "S": {1}}
 	for _, in := range c.loss.Inputs {
-		if in.Role == losses.Prediction && in.Shape == "..." {
+		switch {
+		case in.Role == losses.Prediction && in.Shape == "...":
 			sizes["..."] = []int{4, 3}
+		case slices.Contains(in.Axes(), "D"): // exported for images where nothing is said
+			sizes["..."] = []int{3}
 		}
 	}
 	values := losses.Values{}
 	var tensors []tensor.Tensor
 	for _, name := range names {
-		at := slices.IndexFunc(c.loss.Inputs, func(in losses.Input) bool { return in.Name == name })
-		in := c.loss.Inputs[at]
+		inputs := c.loss.InputsFor(c.params)
+		in := inputs[slices.IndexFunc(inputs, func(in losses.Input) bool { return in.Name == name })]
 		var shape []int
 		for _, axis := range in.Axes() {
 			shape = append(shape, sizesOf(axis, sizes)...)
@@ -106,8 +109,20 @@ func (c lossCase) draw(t *testing.T, names []string) (losses.Values, []tensor.Te
 		for i := range array.Data {
 			array.Data[i] = drawNumber(random, in.Domain)
 		}
-		if in.Domain == losses.Distribution {
+		switch in.Domain {
+		case losses.Distribution:
 			normalise(array.Data, 3)
+		case losses.LogDistribution:
+			normalise(array.Data, 3)
+			for i, x := range array.Data {
+				array.Data[i] = math.Log(x)
+			}
+		case losses.Boxes:
+			for i := range array.Data {
+				if i%4 >= 2 { // the far corner, or a size
+					array.Data[i] += 5
+				}
+			}
 		}
 		if c.DType == ops.Float32 {
 			for i, x := range array.Data {
@@ -138,7 +153,11 @@ func drawNumber(random *rand.Rand, domain losses.Domain) float64 {
 		return float64(random.IntN(3))
 	case losses.Binary:
 		return float64(random.IntN(5)) / 4
-	case losses.Distribution, losses.NonNegative:
+	case losses.Mask:
+		return float64(random.IntN(2))
+	case losses.UnitInterval:
+		return random.Float64()
+	case losses.Distribution, losses.LogDistribution, losses.NonNegative, losses.Positive, losses.Boxes:
 		return 0.1 + random.Float64()
 	}
 	return 3 * random.NormFloat64()
