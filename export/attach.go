@@ -20,7 +20,8 @@ type AttachOptions struct {
 	// not bound is found by itself where there is only one way; other inputs
 	// become inputs of the model.
 	Bind map[string]string
-	// Output names the loss's tensor; "loss", or the next free name, where empty.
+	// Output names the result's tensor; Loss.Output ("loss", or a head's name), or the
+	// next free name, where empty.
 	Output string
 }
 
@@ -64,7 +65,7 @@ func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Desc
 	if l.inputs, err = h.complete(inputs, operands, o.Options); err != nil {
 		return Description{}, err
 	}
-	output, err := h.outputName(o.Output)
+	output, err := h.outputName(o.Output, loss.Output())
 	if err != nil {
 		return Description{}, err
 	}
@@ -318,9 +319,9 @@ func takeFree(taken map[string]bool, name string) string {
 
 // outputName is the name asked for, or a free one. It is not taken here: the
 // builder does that.
-func (h *host) outputName(asked string) (string, error) {
+func (h *host) outputName(asked, otherwise string) (string, error) {
 	if asked == "" {
-		return h.freeOutput("loss"), nil
+		return h.freeOutput(otherwise), nil
 	}
 	if h.taken[asked] {
 		return "", fmt.Errorf("the name %q of the loss's output is taken in the model; ask for another", asked)

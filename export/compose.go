@@ -59,7 +59,7 @@ func attachAll(model *onnxpb.ModelProto, terms []Term, total string) (*onnxpb.Mo
 		description.Weight = t.Weight
 		composition.Terms = append(composition.Terms, description)
 	}
-	if composition.Total, err = host.outputName(total); err != nil {
+	if composition.Total, err = host.outputName(total, "loss"); err != nil {
 		return nil, fmt.Errorf("the total: %w", err)
 	}
 	if err := host.addTotal(composition); err != nil {

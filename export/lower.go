@@ -52,7 +52,7 @@ func (l lowering) emit(output string, taken map[string]bool) (piece, error) {
 	if l.options.Form == Graph {
 		return l.emitGraph(l.loss.Name+"/", output, taken)
 	}
-	body, err := l.inFunction().emitGraph("", "loss", nil)
+	body, err := l.inFunction().emitGraph("", l.loss.Output(), nil)
 	if err != nil {
 		return piece{}, err
 	}
@@ -144,7 +144,7 @@ func (l lowering) function(body piece) *onnxpb.FunctionProto {
 		Domain:      proto.String(Domain),
 		DocString:   proto.String(l.loss.Summary),
 		Input:       names,
-		Output:      []string{"loss"},
+		Output:      []string{l.loss.Output()},
 		Node:        body.nodes,
 		OpsetImport: []*onnxpb.OperatorSetIdProto{opsetImport("", l.options.Opset)},
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Model makes a model that computes a loss and nothing else. Its inputs are named
-// as the loss's inputs, its output is "loss".
+// as the loss's inputs, its output is "loss", or named as the head that it is.
 func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, error) {
 	o, err := o.withDefaults(loss)
 	if err != nil {
@@ -28,7 +28,7 @@ func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, e
 	l := lowering{loss: loss, params: p, options: o}
 	description := Description{
 		Loss: loss, Params: p, Form: o.Form, Opset: o.Opset, DType: o.DType, Reduction: o.Reduction,
-		Inputs: map[string]string{}, Output: "loss",
+		Inputs: map[string]string{}, Output: loss.Output(),
 	}
 	graph := &onnxpb.GraphProto{Name: proto.String(loss.Name), DocString: proto.String(loss.Summary + "\n\n" + loss.Formula)}
 	for _, in := range inputs {
@@ -39,7 +39,7 @@ func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, e
 		info.DocString = proto.String(in.Doc)
 		graph.Input = append(graph.Input, info)
 	}
-	emitted, err := l.emit("loss", nil)
+	emitted, err := l.emit(loss.Output(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
 	}
@@ -51,7 +51,7 @@ func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, e
 		OpsetImport:     []*onnxpb.OperatorSetIdProto{opsetImport("", o.Opset)},
 		Graph:           graph,
 	}
-	if err := emitted.addTo(model, "loss"); err != nil {
+	if err := emitted.addTo(model, loss.Output()); err != nil {
 		return nil, err
 	}
 	return model, description.stamp(model)

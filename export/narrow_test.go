@@ -90,7 +90,7 @@ func runAsReference(t *testing.T, session engine.Session, loss *losses.Loss, p l
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := engine.Diff(got["loss"], engine.Must(want.Shape, want.Data), engine.Tolerance{Rel: 1e-13, Abs: 1e-14}); err != nil {
+	if err := engine.Diff(got[loss.Output()], engine.Must(want.Shape, want.Data), engine.Tolerance{Rel: 1e-13, Abs: 1e-14}); err != nil {
 		t.Error(err)
 	}
 }

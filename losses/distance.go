@@ -206,7 +206,7 @@ func checkMemory(b *ops.Builder, operator string, shape ops.Shape) {
 		}
 	}
 	if elements > mostElements/longest {
-		b.Fail("%s of shape %s would make a tensor %d times as large, more than 2^28 elements; compute the distances outside of the graph, on smaller images, or by a kernel for the operator ai.onnxloss.%s (form custom)", operator, shape, longest, operator)
+		b.Fail("%s of shape %s would make a tensor %d times as large, more than 2^28 elements; compute the distances outside of the graph, on smaller images, or by a kernel of your own for the custom operator ai.onnxloss.%s", operator, shape, longest, operator)
 	}
 }
 

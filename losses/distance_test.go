@@ -154,7 +154,7 @@ func runGraph(t *testing.T, l *losses.Loss, o export.Options, in losses.Values) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out["loss"].Float64s()
+	return out[l.Output()].Float64s()
 }
 
 func TestSignedDistancesOfDegenerateMasks(t *testing.T) {

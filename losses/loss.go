@@ -164,6 +164,15 @@ func (l *Loss) Command() string {
 	return strings.ToLower(s.String())
 }
 
+// Output is what the result is called in a graph: "loss", or of a head its own name,
+// "tempered_softmax".
+func (l *Loss) Output() string {
+	if l.Head {
+		return strings.ReplaceAll(l.Command(), "-", "_")
+	}
+	return "loss"
+}
+
 // InputsFor lists the inputs that the loss has under these parameters.
 func (l *Loss) InputsFor(p Params) []Input {
 	var inputs []Input

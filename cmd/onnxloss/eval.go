@@ -92,13 +92,13 @@ func (e *evaluation) run(cmd *cobra.Command, name string) error {
 	if e.json {
 		return writeJSON(cmd.OutOrStdout(), evaluationJSON(loss, p, reduction, value, gradient))
 	}
-	return e.print(cmd, value, gradient)
+	return e.print(cmd, loss.Output(), value, gradient)
 }
 
-func (e *evaluation) print(cmd *cobra.Command, value losses.Array, gradient losses.Values) error {
-	rows := [][]string{{"loss", arrayText(value)}}
+func (e *evaluation) print(cmd *cobra.Command, output string, value losses.Array, gradient losses.Values) error {
+	rows := [][]string{{output, arrayText(value)}}
 	for _, name := range slices.Sorted(maps.Keys(gradient)) {
-		rows = append(rows, []string{"d loss / d " + name, arrayText(gradient[name])})
+		rows = append(rows, []string{"d " + output + " / d " + name, arrayText(gradient[name])})
 	}
 	return writeTable(cmd.OutOrStdout(), 0, rows)
 }

@@ -25,8 +25,9 @@ func newExport() *cobra.Command {
 		Use:   "export LOSS -o FILE",
 		Short: "Write a loss as an ONNX model",
 		Long: `Write a loss as an ONNX model of its own. Its inputs are named as those that
-onnxloss describe LOSS shows, its output is "loss". The file says what it is, so
-that onnxloss verify FILE needs no flags. The FILE - is the standard output.`,
+onnxloss describe LOSS shows, its output is "loss", or named as the head that it
+is. The file says what it is, so that onnxloss verify FILE needs no flags. The
+FILE - is the standard output.`,
 		Example: `  onnxloss export softmax-cross-entropy -o ce.onnx
   onnxloss export sigmoid-focal -o focal.onnx \
       --set gamma=1.5 --set alpha=-1 --reduction sum

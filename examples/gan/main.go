@@ -234,7 +234,7 @@ func (g *gan) alone(loss *losses.Loss, settings map[string]any, in map[string]en
 	if err != nil {
 		return result{}, err
 	}
-	r.engine = outputs["loss"].Float64s()[0]
+	r.engine = outputs[loss.Output()].Float64s()[0]
 	values := losses.Values{}
 	for name, t := range in {
 		values[name] = kit.Array(t)

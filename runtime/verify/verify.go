@@ -199,7 +199,7 @@ func (j job) run(ctx context.Context, o Options, progress *counter) tally {
 			if modelErr != nil {
 				r.fail(place, modelErr.Error())
 			} else {
-				r.runModel(e, model, place, c.take(samples))
+				r.runModel(e, model, j.loss.Output(), place, c.take(samples))
 			}
 			progress.add()
 		}
@@ -270,8 +270,8 @@ func describe(fields []field) string {
 	return strings.Join(words, " ")
 }
 
-// runModel loads a model once and runs it on all samples.
-func (r *Result) runModel(e engine.Engine, model []byte, place Case, samples []sample) {
+// runModel loads a model once, runs it on all samples and judges an output.
+func (r *Result) runModel(e engine.Engine, model []byte, output string, place Case, samples []sample) {
 	session, err := e.Load(model)
 	if err != nil {
 		r.refuse(place, err)
@@ -285,7 +285,7 @@ func (r *Result) runModel(e engine.Engine, model []byte, place Case, samples []s
 			r.refuse(place, err)
 			continue
 		}
-		r.compare(place, outputs["loss"], s.expect[r.Reduction])
+		r.compare(place, outputs[output], s.expect[r.Reduction])
 	}
 }
 

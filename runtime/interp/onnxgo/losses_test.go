@@ -67,7 +67,7 @@ func (c lossCase) test(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compare(t, "Run", out["loss"], want, tolerance)
+	compare(t, "Run", out[c.loss.Output()], want, tolerance)
 
 	backend := onnxgo.NewBackend(c.Opset)
 	compare(t, "UnmarshalBinary", decodeAndRun(t, backend, data, tensors)[0], want, tolerance)
