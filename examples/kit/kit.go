@@ -97,16 +97,7 @@ func Array(t engine.Tensor) losses.Array {
 // Verify holds every loss in a model against the float64 reference, on inputs drawn
 // for that, and says how many cases held.
 func Verify(eng engine.Engine, model *models.Model) (cases int, err error) {
-	folder, err := os.MkdirTemp("", "onnxloss-example-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	path := filepath.Join(folder, "model.onnx")
-	if err := model.Save(path); err != nil {
-		return 0, err
-	}
-	report, err := verify.File(context.Background(), path, []engine.Engine{eng}, 1)
+	report, err := verify.Model(context.Background(), model, []engine.Engine{eng}, 1)
 	if err != nil {
 		return 0, err
 	}

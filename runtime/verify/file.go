@@ -17,24 +17,39 @@ import (
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
-// File verifies one model that export or attach wrote, going by its metadata. No
-// engines means those that Run takes.
-//
-// A loss by itself is run on what Run draws, in shapes that the file allows. A loss
-// on a model is run on random inputs of the model; the tensors that it is bound to
-// are read out as well, and the reference is computed from what the engine made of
-// them, so that only the loss is judged. The model's own floating-point outputs
-// have to be finite. Symbolic axes are 4 for the batch and less for others.
-//
-// The error says why nothing could be compared: it wraps export.ErrNoLoss for a
-// file without metadata.
+// File opens a model file and verifies it as Model does.
 func File(ctx context.Context, path string, engines []engine.Engine, seed uint64) (*Report, error) {
-	started := time.Now()
-	files, err := openFile(path, seed)
+	model, err := models.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{File: path, Seed: seed}
+	report, err := Model(ctx, model, engines, seed)
+	if err != nil {
+		return nil, fmt.Errorf("verify: %s: %w", path, err)
+	}
+	return report, nil
+}
+
+// Model verifies one model that export or attach made, going by its metadata. No
+// engines means those that Run takes. External data are loaded into it.
+//
+// A loss by itself is run on what Run draws, in shapes that the model allows. A loss
+// on a model is run on random inputs of the model; the tensors that it is bound to
+// are read out as well, and the reference is computed from what the engine made of
+// them, so that only the loss is judged. The model's own floating-point outputs
+// have to be finite. Of several losses each is judged by itself, and their total by
+// what the engine made of them. Symbolic axes are 4 for the batch and less for
+// others.
+//
+// The error says why nothing could be compared: it wraps export.ErrNoLoss for a
+// model without metadata.
+func Model(ctx context.Context, model *models.Model, engines []engine.Engine, seed uint64) (*Report, error) {
+	started := time.Now()
+	files, err := lossesOf(model, seed)
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{File: model.Path, Seed: seed}
 	if len(engines) == 0 {
 		engines = defaultEngines()
 	}
@@ -42,12 +57,12 @@ func File(ctx context.Context, path string, engines []engine.Engine, seed uint64
 	for _, e := range report.available(engines) {
 		for _, f := range files {
 			if err := ctx.Err(); err != nil {
-				return nil, fmt.Errorf("verify: %w", err)
+				return nil, err
 			}
 			report.expected = append(report.expected, pair{f.Loss.Command(), e.Name()})
 			r := t.result(key{f.Loss.Command(), f.Form, f.DType, f.Reduction, e.Name()})
 			if err := f.verify(e, r); err != nil {
-				return nil, fmt.Errorf("verify: %s: %w", path, err)
+				return nil, err
 			}
 		}
 	}
@@ -65,21 +80,17 @@ type file struct {
 	place  Case
 }
 
-func openFile(path string, seed uint64) ([]*file, error) {
-	model, err := models.Open(path)
-	if err != nil {
-		return nil, err
-	}
+func lossesOf(model *models.Model, seed uint64) ([]*file, error) {
 	all, err := export.DescribeAll(model.Proto)
 	if err != nil {
-		return nil, fmt.Errorf("verify: %s: %w", path, err)
+		return nil, err
 	}
 	if err := model.LoadExternal(); err != nil {
 		return nil, err
 	}
 	var files []*file
 	for _, description := range all.Terms {
-		files = append(files, newFile(path, seed, model, all, description))
+		files = append(files, newFile(model.Path, seed, model, all, description))
 	}
 	return files, nil
 }

@@ -135,6 +135,44 @@ func TestAttachedModelWithOutputsThatAreNoNumbersFails(t *testing.T) {
 	}
 }
 
+// twoLosses is a model with two losses of one prediction and target, and their total.
+func twoLosses(t *testing.T) *onnxpb.ModelProto {
+	t.Helper()
+	bind := map[string]string{"prediction": "scores", "target": "target"}
+	model, err := export.AttachAll(network(t, 1), []export.Term{
+		{Loss: losses.MSE, Params: defaults(t, losses.MSE), Weight: 1, AttachOptions: export.AttachOptions{Bind: map[string]string{"prediction": "scores"}}},
+		{Loss: losses.Huber, Params: defaults(t, losses.Huber), Weight: 0.25, AttachOptions: export.AttachOptions{Bind: bind}},
+	}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model
+}
+
+func TestSeveralLossesAndTheirTotalHold(t *testing.T) {
+	report, err := verify.Model(t.Context(), &models.Model{Proto: twoLosses(t)}, []engine.Engine{interp.New()}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := table(t, report); !report.Passed() || !strings.Contains(text, "mse ") || !strings.Contains(text, "huber ") {
+		t.Error(text)
+	}
+}
+
+func TestChangedTotalFails(t *testing.T) {
+	model := twoLosses(t)
+	for _, entry := range model.MetadataProps {
+		entry.Value = proto.String(strings.Replace(entry.GetValue(), `"weight":"0.25"`, `"weight":"0.2501"`, 1))
+	}
+	report, err := verify.Model(t.Context(), &models.Model{Proto: model}, []engine.Engine{interp.New()}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := table(t, report); report.ExitCode() != 1 || !strings.Contains(text, `the total "loss" is`) {
+		t.Error(text)
+	}
+}
+
 func TestChangedFileFails(t *testing.T) {
 	model, err := export.Model(losses.SigmoidFocal, defaults(t, losses.SigmoidFocal), export.Options{})
 	if err != nil {
