@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxloss/onnxloss/internal/spelling"
 	"github.com/onnxloss/onnxloss/ops"
 )
 
@@ -195,40 +196,9 @@ func Find(name string) (*Loss, error) {
 	for _, l := range All() {
 		known = append(known, l.Command())
 	}
-	if close := closest(name, known); close != "" {
+	if close := spelling.Closest(name, known); close != "" {
 		return nil, fmt.Errorf("losses: unknown loss %q; did you mean %q?", name, close)
 	}
 	slices.Sort(known)
 	return nil, fmt.Errorf("losses: unknown loss %q; known are %s", name, strings.Join(known, ", "))
-}
-
-// closest gives the candidate within two edits of name, or "".
-func closest(name string, candidates []string) string {
-	best, distance := "", 3
-	for _, c := range candidates {
-		if d := editDistance(strings.ToLower(name), c); d < distance {
-			best, distance = c, d
-		}
-	}
-	return best
-}
-
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/onnxloss/onnxloss/internal/spelling"
 )
 
 // Kind is the type of a parameter.
@@ -132,7 +134,7 @@ func (l *Loss) unknownParam(name string, known []string) error {
 	if len(known) == 0 {
 		return l.errorf("unknown parameter %q; this loss has none", name)
 	}
-	if close := closest(name, known); close != "" {
+	if close := spelling.Closest(name, known); close != "" {
 		return l.errorf("unknown parameter %q; did you mean %q?", name, close)
 	}
 	return l.errorf("unknown parameter %q; known are %s", name, strings.Join(known, ", "))

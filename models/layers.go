@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/internal/spelling"
 )
 
 // Layer is a tensor that a network computes, and what computes it.
@@ -69,7 +70,7 @@ func (m *Model) noSuch(name string) error {
 			names = append(names, l.Name)
 		}
 	}
-	if near := nearest(name, names); near != "" {
+	if near := spelling.Closest(name, names); near != "" {
 		return fmt.Errorf("there is no tensor %q; did you mean %q?", name, near)
 	}
 	if len(names) == 0 {
@@ -85,45 +86,4 @@ func sample(names []string) string {
 		names = slices.Concat(names[:most/2], []string{"..."}, names[len(names)-most/2:])
 	}
 	return strings.Join(names, ", ")
-}
-
-// nearest gives the candidate with the fewest edits, if they are few for the
-// name's length, or the first of which the name is a part, or "".
-func nearest(name string, candidates []string) string {
-	best, fewest := "", 1+len(name)/4
-	for _, c := range candidates {
-		if len(c) > 2*len(name)+4 {
-			continue
-		}
-		if n := edits(strings.ToLower(name), strings.ToLower(c)); n < fewest {
-			best, fewest = c, n
-		}
-	}
-	if best == "" && name != "" {
-		if at := slices.IndexFunc(candidates, func(c string) bool { return strings.Contains(c, name) }); at >= 0 {
-			best = candidates[at]
-		}
-	}
-	return best
-}
-
-// edits is the Levenshtein distance.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substituted := diagonal
-			if a[i] != b[j] {
-				substituted++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substituted, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
