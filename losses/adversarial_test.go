@@ -142,7 +142,7 @@ func penalty(t *testing.T, l *losses.Loss, settings map[string]any) variant {
 
 func TestGradientPenalties(t *testing.T) {
 	wgan, dragan, r1 := losses.WGANGradientPenalty, losses.DRAGANGradientPenalty, losses.R1GradientPenalty
-	batch := map[string]any{"norm": "batch"}
+	batch := map[string]any{"batch": true}
 	tests := []struct {
 		name     string
 		loss     *losses.Loss
@@ -180,7 +180,7 @@ func TestPenaltiesAgreeWhereTheyAreTheSame(t *testing.T) {
 	same := []variant{
 		penalty(t, losses.DRAGANGradientPenalty, map[string]any{"target_norm": 0, "coefficient": 3}),
 		penalty(t, losses.R1GradientPenalty, map[string]any{"gamma": 6}),
-		penalty(t, losses.WGANGradientPenalty, map[string]any{"target_norm": 0, "coefficient": 3, "norm": "batch"}),
+		penalty(t, losses.WGANGradientPenalty, map[string]any{"target_norm": 0, "coefficient": 3, "batch": true}),
 	}
 	for _, v := range same {
 		near(t, v.name, evaluate(t, v, in, losses.None), evaluate(t, wgan, in, losses.None), 1e-14, 0)

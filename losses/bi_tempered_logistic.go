@@ -150,7 +150,7 @@ func biTemperedGradient(in Values, p Params, upstream Array) (Values, error) {
 			dy.Data[c.index(i, k)] = upstream.Data[i] * kept * byLabel[k]
 		}
 	})
-	if p.Bool("soft_targets") {
+	if softTargets(p) {
 		return Values{"logits": dx, "target": dy}, nil
 	}
 	return Values{"logits": dx}, nil
@@ -210,7 +210,7 @@ func buildBiTempered(b *ops.Builder, in map[string]ops.Value, p Params) ops.Term
 	logits, smoothing := in["logits"], p.Float("label_smoothing")
 	logP := temperedLogits(b, logits, p.Float("t2"), p.Int("num_iters"))
 	m := newBregman(b, p)
-	if p.Bool("soft_targets") {
+	if softTargets(p) {
 		y := buildSmoothed(b, in["target"], smoothing, logits)
 		return ops.Terms{Loss: b.Label(b.ReduceSum(m.terms(y, logP), false, 1), "divergence")}
 	}

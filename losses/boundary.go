@@ -70,7 +70,7 @@ func computesDistance(p Params) bool { return p.String("distance") == "target" }
 
 // boundaryInputs: the target is there for the distance alone.
 func boundaryInputs() []Input {
-	inputs := append(activatedInputs(), labelInputs(computesDistance)...)
+	inputs := append(activatedInputs("N,C,D,..."), labelInputs(computesDistance)...)
 	return append(inputs, mapInputs()...)
 }
 
@@ -78,11 +78,11 @@ func boundaryInputs() []Input {
 func labelInputs(when func(Params) bool) []Input {
 	return []Input{
 		{
-			Name: "target", Role: Target, Domain: ClassIndex, Shape: "N,D,...", Doc: "the index of the right class; without masks",
+			Name: "target", Role: Target, Domain: ClassIndex, Shape: "N,D,...", Doc: "the index of the right class",
 			When: func(p Params) bool { return when(p) && !p.Bool("masks") },
 		},
 		{
-			Name: "target", Role: Target, Domain: Mask, Shape: "N,C,D,...", Doc: "1 where a position belongs to the class, else 0; with masks",
+			Name: "target", Role: Target, Domain: Mask, Shape: "N,C,D,...", Doc: "a mask for each class: 1 where a position belongs to it, else 0",
 			When: func(p Params) bool { return when(p) && p.Bool("masks") },
 		},
 	}
@@ -92,7 +92,7 @@ func labelInputs(when func(Params) bool) []Input {
 func mapInputs() []Input {
 	return []Input{
 		{
-			Name: "distance", Role: Auxiliary, Domain: Real, Shape: "N,C,D,...", Doc: "φ for each class; with distance=given",
+			Name: "distance", Role: Auxiliary, Domain: Real, Shape: "N,C,D,...", Doc: "φ for each class, as signed-distance-map makes it",
 			When: func(p Params) bool { return !computesDistance(p) },
 		},
 		{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: "a factor for each class in the boundary term; 0 leaves a class out"},

@@ -48,8 +48,7 @@ func scheduleParam() Param {
 }
 
 func boundaryDiceInputs() []Input {
-	always := func(Params) bool { return true }
-	inputs := append(activatedInputs(), labelInputs(always)...)
+	inputs := append(activatedInputs("N,C,D,..."), labelInputs(always)...)
 	inputs = append(inputs, Input{Name: "alpha", Role: Auxiliary, Domain: NonNegative, Shape: "", Doc: "how much the boundary loss counts: one number, from the training schedule"})
 	return append(inputs, mapInputs()...)
 }
@@ -81,14 +80,6 @@ func bySample(terms Array) []float64 {
 	return sums
 }
 
-// fraction is x/y, and 0 where there is nothing to divide by.
-func fraction(x, y float64) float64 {
-	if y == 0 {
-		return 0
-	}
-	return x / y
-}
-
 func boundaryDiceValue(in Values, p Params) (Terms, error) {
 	regional, params, err := dicePart(in, p)
 	if err != nil {
@@ -102,7 +93,7 @@ func boundaryDiceValue(in Values, p Params) (Terms, error) {
 	t := boundaryTermOf(in, p)
 	products, counts := bySample(t.loss(in, p)), bySample(t.counts)
 	for n := range products {
-		terms.Loss.Data[n] = dice*terms.Loss.Data[n] + alpha*fraction(products[n], counts[n])
+		terms.Loss.Data[n] = dice*terms.Loss.Data[n] + alpha*quotient(products[n], counts[n])
 	}
 	return Terms{Loss: terms.Loss}, nil
 }
@@ -121,7 +112,7 @@ func boundaryDiceGradient(in Values, p Params, upstream Array) (Values, error) {
 	}
 	for i := range byTerm.Data {
 		n := i * len(counts) / len(byTerm.Data)
-		byTerm.Data[i] = upstream.Data[n] * fraction(alpha, counts[n])
+		byTerm.Data[i] = upstream.Data[n] * quotient(alpha, counts[n])
 	}
 	result, err := generalizedDiceGradient(regional, params, byDice)
 	if err != nil {
@@ -156,7 +147,7 @@ func boundaryDiceBound(in Values, p Params, eps float64) (Array, error) {
 	sizes, errors, counts := bySample(loss), bySample(t.bounds(in, p, eps)), bySample(t.counts)
 	for n := range bound.Data {
 		adding := eps * float64(len(loss.Data)/len(counts)+4)
-		boundary := fraction(errors[n]+adding*sizes[n], counts[n])
+		boundary := quotient(errors[n]+adding*sizes[n], counts[n])
 		bound.Data[n] = math.Abs(dice)*(bound.Data[n]+2*eps*terms.Loss.Data[n]) + alpha*boundary
 	}
 	return bound, nil

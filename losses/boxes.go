@@ -235,15 +235,6 @@ func (b boxPair) areas() areas {
 	return a
 }
 
-// quotient is a/b, and 0 where both are 0, which is what adding any epsilon > 0 to b
-// would give.
-func quotient(a, b float64) float64 {
-	if a == 0 {
-		return 0
-	}
-	return a / b
-}
-
 // iou is the intersection over the union plus epsilon.
 func (b boxPair) iou(epsilon float64) float64 {
 	a := b.areas()

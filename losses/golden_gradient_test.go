@@ -277,24 +277,24 @@ func mapViTMatteUnknown(c goldenCase) (mapped, error) {
 // mapHair: bare Sobel filters, one ratio for the batch. The shipped code takes the
 // index of the higher logit as the mask.
 func mapHair(c goldenCase) (mapped, error) {
-	in, err := images(c, map[string]string{"mask": "mask", "logits": "logits", "gray": "image"})
+	in, err := images(c, map[string]string{"mask": "prediction", "logits": "logits", "gray": "image"})
 	if err != nil {
 		return mapped{}, err
 	}
 	if logits, ok := in["logits"]; ok {
-		in["mask"] = argmax(logits)
+		in["prediction"] = argmax(logits)
 		delete(in, "logits")
 	}
-	shape := in["mask"].Shape
-	in["mask"] = reshaped(in["mask"], in["image"].Shape)
+	shape := in["prediction"].Shape
+	in["prediction"] = reshaped(in["prediction"], in["image"].Shape)
 	result, err := compute(losses.MaskImageGradientConsistency, in,
-		map[string]any{"activation": "none", "unit": false, "per_sample": false}, losses.Mean)
+		map[string]any{"activation": "none", "unit": false, "batch": true}, losses.Mean)
 	if err != nil {
 		return mapped{}, err
 	}
 	return mapped{rounding: imageRounding, targetRounding: imageRounding, direct: &direct{
 		outputs: map[string]losses.Array{"loss": result.value},
-		grad:    losses.Values{"mask": reshaped(result.grad["mask"], shape), "gray": result.grad["image"]},
+		grad:    losses.Values{"mask": reshaped(result.grad["prediction"], shape), "gray": result.grad["image"]},
 	}}, nil
 }
 

@@ -9,7 +9,7 @@ import (
 
 var perceptualMappings = map[string]mapping{
 	"perceptual/gram":            mapGram,
-	"perceptual/style":           mapStyle("squared"),
+	"perceptual/style":           mapStyle("l2"),
 	"perceptual/style_smooth_l1": mapStyle("smooth_l1"),
 	"perceptual/feature":         mapFeature,
 	"perceptual/tv_l1":           mapAbsoluteVariation,
@@ -70,7 +70,7 @@ func mapNormalization(c goldenCase) (mapped, error) {
 
 // mapStyle: the references average over the Gram matrices' entries; our sum over
 // them is held against the same figures.
-func mapStyle(distance string) mapping {
+func mapStyle(norm string) mapping {
 	return func(c goldenCase) (mapped, error) {
 		in, err := c.bare("x", "style")
 		if err != nil {
@@ -80,7 +80,7 @@ func mapStyle(distance string) mapping {
 		entries := float64(channels * channels)
 		top := max(largest(in["x"].Data), largest(in["style"].Data))
 		style := func(average bool, scale map[string]float64) (mapped, error) {
-			p, err := losses.Style.Params(map[string]any{"distance": distance, "average": average})
+			p, err := losses.Style.Params(map[string]any{"norm": norm, "average": average})
 			return mapped{
 				loss: losses.Style, params: p, scale: scale,
 				rounding: 16 * ulp * top * top * top / float64(channels),
@@ -199,7 +199,7 @@ func mapSquaredVariation(c goldenCase) (mapped, error) {
 		return mapped{}, err
 	}
 	whole := c.Inputs["x"].Shape
-	p, err := losses.TotalVariation.Params(map[string]any{"distance": "squared", "average": true})
+	p, err := losses.TotalVariation.Params(map[string]any{"norm": "l2", "average": true})
 	return mapped{
 		loss: losses.TotalVariation, params: p, in: in,
 		rounding: 16 * ulp * weight * largest(in["image"].Data),

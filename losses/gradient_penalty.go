@@ -95,17 +95,17 @@ func r1Gradient(in Values, p Params, upstream Array) (Values, error) {
 
 // normPenalty completes a penalty on the norm of a gradient.
 func normPenalty(l Loss) *Loss {
-	l.Formula = `norm sample: |g_i| = sqrt(epsilon + Σ_j gradient_ij²)
-norm batch:  |g_i| = sqrt(epsilon + Σ_ij gradient_ij²), the same for every i
+	l.Formula = `|g_i| = sqrt(epsilon + Σ_j gradient_ij²), or with batch
+|g_i| = sqrt(epsilon + Σ_ij gradient_ij²), the same for every i
 loss_i = coefficient · (|g_i| - target_norm)²`
 	l.Inputs = gradientInput()
 	l.Declare = []Param{
 		{Name: "coefficient", Kind: Float, Default: 10.0, Min: 0, Max: math.Inf(1), Try: []any{1.0}, Doc: "the factor λ"},
 		{Name: "target_norm", Kind: Float, Default: 1.0, Min: 0, Max: math.Inf(1), Try: []any{0.0, 0.3}, Doc: "the norm that costs nothing"},
-		{Name: "norm", Kind: String, Default: "sample", Values: []string{"sample", "batch"}, Try: []any{"batch"}, Doc: "sample: each sample has its norm, as in the paper; batch: all samples have the norm of the whole batch, as torchgan"},
+		{Name: "batch", Kind: Bool, Default: false, Try: []any{true}, Doc: "all samples have the norm of the whole batch, as torchgan; else each has its own, as in the paper"},
 		{Name: "epsilon", Kind: Float, Default: 0.0, Min: 0, Max: math.Inf(1), Try: []any{1e-4}, Doc: "added under the root, as compare_gan does with 1e-4; 0 is the paper's norm"},
 	}
-	l.Coupled = ofBatch
+	l.Coupled = batchTogether
 	l.Value = normPenaltyValue
 	l.Gradient = normPenaltyGradient
 	l.Bound = normPenaltyBound
@@ -116,8 +116,6 @@ loss_i = coefficient · (|g_i| - target_norm)²`
 	)}
 	return &l
 }
-
-func ofBatch(p Params) bool { return p.String("norm") == "batch" }
 
 const normAxis = "norm of the gradient"
 
@@ -154,7 +152,7 @@ func euclidean(vector []float64, epsilon float64) float64 {
 // norms gives each sample the norm of its gradient, or of the batch's.
 func norms(g Array, p Params) []float64 {
 	epsilon := p.Float("epsilon")
-	if ofBatch(p) {
+	if batchTogether(p) {
 		return Filled(g.Shape[:1], euclidean(g.Data, epsilon)).Data
 	}
 	all := Zeros(g.Shape[:1]).Data
@@ -184,7 +182,7 @@ func normPenaltyGradient(in Values, p Params, upstream Array) (Values, error) {
 			continue
 		}
 		u := upstream.Data[i]
-		if ofBatch(p) {
+		if batchTogether(p) {
 			u = total
 		}
 		factor := u * 2 * p.Float("coefficient") * (norm - p.Float("target_norm"))
@@ -202,7 +200,7 @@ func normPenaltyBound(in Values, p Params, eps float64) (Array, error) {
 	coefficient, target := p.Float("coefficient"), p.Float("target_norm")
 	for i, norm := range norms(g, p) {
 		count := widthOf(g)
-		if ofBatch(p) {
+		if batchTogether(p) {
 			count = len(g.Data)
 		}
 		distance := math.Abs(norm - target)
@@ -221,7 +219,7 @@ func buildSquaredNorms(b *ops.Builder, g ops.Value) ops.Value {
 func buildNormPenalty(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	squares := buildSquaredNorms(b, in["gradient"])
 	samples := squares
-	if ofBatch(p) {
+	if batchTogether(p) {
 		squares = b.Label(b.ReduceSum(squares, false), "squared_norm_of_batch")
 	}
 	if epsilon := p.Float("epsilon"); epsilon > 0 {
@@ -232,7 +230,7 @@ func buildNormPenalty(b *ops.Builder, in map[string]ops.Value, p Params) ops.Ter
 		distance = b.Label(b.Sub(distance, b.Scalar(distance, target)), "distance")
 	}
 	penalty := b.Mul(b.Mul(distance, distance), b.Scalar(distance, p.Float("coefficient")))
-	if ofBatch(p) {
+	if batchTogether(p) {
 		zeros := b.Filled(b.ShapeOf(samples), samples.DType(), 0, samples.Shape())
 		penalty = b.Add(zeros, penalty)
 	}

@@ -46,8 +46,7 @@ Ignored positions count for nothing and belong to no true region.`,
 }
 
 func hausdorffInputs() []Input {
-	always := func(Params) bool { return true }
-	inputs := append(activatedInputs(), labelInputs(always)...)
+	inputs := append(activatedInputs("N,C,D,..."), labelInputs(always)...)
 	return append(inputs,
 		Input{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: "a factor for each class; 0 leaves a class out"},
 		spacingInput(nil),

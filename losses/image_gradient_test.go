@@ -179,17 +179,17 @@ func TestLaplacianPyramidByHand(t *testing.T) {
 	// coarser pixel is 1/4, and grown it is 1/4 everywhere.
 	const sum = 3.0/4 + 3*1.0/4
 	tests := []struct {
-		levels int
-		norm   string
-		want   float64
+		levels  int
+		average bool
+		want    float64
 	}{
-		{1, "sum", sum},
-		{1, "mean", sum / 4},
-		{3, "sum", sum}, // there is but one level
-		{3, "mean", sum / 4 / 3},
+		{1, false, sum},
+		{1, true, sum / 4},
+		{3, false, sum}, // there is but one level
+		{3, true, sum / 4 / 3},
 	}
 	for _, test := range tests {
-		v := with(t, losses.LaplacianPyramid, map[string]any{"levels": test.levels, "level_norm": test.norm})
+		v := with(t, losses.LaplacianPyramid, map[string]any{"levels": test.levels, "average": test.average})
 		near(t, fmt.Sprint(test), evaluate(t, v, in, losses.None), losses.Array{Shape: []int{1}, Data: []float64{test.want}}, 1e-15, 0)
 		got := gradient(t, v, in, losses.Sum, nil)["prediction"]
 		near(t, fmt.Sprint(test, " cropped"), losses.Array{Shape: []int{2}, Data: got.Data[4:]}, losses.Zeros([]int{2}), 0, 0)
@@ -198,13 +198,13 @@ func TestLaplacianPyramidByHand(t *testing.T) {
 
 func TestLaplacianPyramidOfLargerImages(t *testing.T) {
 	in := losses.Values{"prediction": noise(7, 1, 2, 1, 19, 12), "target": noise(8, 1, 2, 1, 19, 12)}
-	for _, norm := range []string{"mean", "sum"} {
-		v := with(t, losses.LaplacianPyramid, map[string]any{"levels": 4, "level_norm": norm})
+	for _, average := range []bool{true, false} {
+		v := with(t, losses.LaplacianPyramid, map[string]any{"levels": 4, "average": average})
 		upstream := losses.Array{Shape: []int{2}, Data: []float64{1, -2}}
 		got := gradient(t, v, in, losses.None, &upstream)
 		for _, name := range sortedNames(got) {
 			want := centralDifferences(t, v, in, name, upstream, 0x1p-16)
-			near(t, norm+" by "+name, got[name], want, 1e-8, 1e-8)
+			near(t, fmt.Sprint("average ", average, " by ", name), got[name], want, 1e-8, 1e-8)
 		}
 	}
 }
@@ -223,8 +223,8 @@ func TestLaplacianPyramidRefusesLevelsThatNoImageHas(t *testing.T) {
 func turned(degrees, contrast float64) losses.Values {
 	sin, cos := math.Sincos(degrees * math.Pi / 180)
 	return losses.Values{
-		"mask":  gridImage(1, 1, 5, 6, func(_, column int) float64 { return 0.1 * float64(column) }),
-		"image": gridImage(1, 1, 5, 6, func(row, column int) float64 { return contrast * (cos*float64(column) + sin*float64(row)) }),
+		"prediction": gridImage(1, 1, 5, 6, func(_, column int) float64 { return 0.1 * float64(column) }),
+		"image":      gridImage(1, 1, 5, 6, func(row, column int) float64 { return contrast * (cos*float64(column) + sin*float64(row)) }),
 	}
 }
 
@@ -248,14 +248,14 @@ func TestConsistencyOfFlatMasksAndImages(t *testing.T) {
 		want        float64
 	}{
 		{"no edge in the mask", flat, rising["image"], true, 0},
-		{"no edge in the image", rising["mask"], flat, true, 1},
+		{"no edge in the image", rising["prediction"], flat, true, 1},
 		{"no edge at all", flat, flat, true, 0},
-		{"no edge in the image, bare gradients", rising["mask"], flat, false, 1},
-		{"steep, bare gradients", rising["mask"], turned(20, 100)["image"], false, 0},
+		{"no edge in the image, bare gradients", rising["prediction"], flat, false, 1},
+		{"steep, bare gradients", rising["prediction"], turned(20, 100)["image"], false, 0},
 	}
 	for _, test := range tests {
 		v := with(t, losses.MaskImageGradientConsistency, map[string]any{"activation": "none", "unit": test.unit})
-		in := losses.Values{"mask": test.mask, "image": test.image}
+		in := losses.Values{"prediction": test.mask, "image": test.image}
 		near(t, test.name, evaluate(t, v, in, losses.Mean), scalar(test.want), 1e-15, 0)
 		for name, g := range gradient(t, v, in, losses.Mean, nil) {
 			wantFinite(t, test.name+": gradient by "+name, g)
@@ -268,12 +268,12 @@ func TestConsistencyOfFlatMasksAndImages(t *testing.T) {
 
 // Bare gradients of faint images, which do not end at 0.
 func TestConsistencyGradientOfBareGradients(t *testing.T) {
-	in := losses.Values{"logits": noise(9, 2, 3, 1, 5, 4), "image": noise(10, 0.2, 3, 1, 5, 4)}
+	in := losses.Values{"prediction": noise(9, 2, 3, 1, 5, 4), "image": noise(10, 0.2, 3, 1, 5, 4)}
 	for _, settings := range []map[string]any{
 		{"unit": false},
-		{"unit": false, "per_sample": false},
+		{"unit": false, "batch": true},
 		{"unit": false, "padding": "replicate"},
-		{"per_sample": false, "padding": "replicate"},
+		{"batch": true, "padding": "replicate"},
 	} {
 		v := with(t, losses.MaskImageGradientConsistency, settings)
 		if value := evaluate(t, v, in, losses.Mean).Data[0]; !(value > 0.1 && value < 1) {
@@ -291,12 +291,12 @@ func TestConsistencyGradientOfBareGradients(t *testing.T) {
 func TestOneRatioForTheBatchWeighsSamplesByTheirEdges(t *testing.T) {
 	settings := map[string]any{"activation": "none"}
 	each := with(t, losses.MaskImageGradientConsistency, settings)
-	settings["per_sample"] = false
+	settings["batch"] = true
 	together := with(t, losses.MaskImageGradientConsistency, settings)
-	in := losses.Values{"mask": noise(11, 1, 2, 1, 4, 4), "image": noise(12, 1, 2, 1, 4, 4)}
+	in := losses.Values{"prediction": noise(11, 1, 2, 1, 4, 4), "image": noise(12, 1, 2, 1, 4, 4)}
 	flat := clone(in)
 	for i := range 16 { // the first sample has no edges
-		flat["mask"].Data[i] = 0.25
+		flat["prediction"].Data[i] = 0.25
 	}
 	alone := evaluate(t, each, flat, losses.None)
 	near(t, "a flat mask beside another", evaluate(t, together, flat, losses.None), losses.Filled([]int{2}, alone.Data[1]), 1e-14, 0)

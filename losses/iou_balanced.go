@@ -16,9 +16,9 @@ func iouInputs(shape string) []Input {
 	given := func(p Params) bool { return p.String("boxes") == "none" }
 	computed := func(p Params) bool { return p.String("boxes") != "none" }
 	return []Input{
-		{Name: "iou", Role: Auxiliary, Domain: UnitInterval, Shape: shape, When: given, Doc: "the IoU of each sample's predicted box with its true one; that of negatives does not matter; with boxes none"},
-		{Name: "predicted_boxes", Role: Auxiliary, Domain: Boxes, Shape: shape + ",4", When: computed, Doc: "the predicted box of each sample; no gradient goes there; with boxes xyxy or cxcywh"},
-		{Name: "target_boxes", Role: Auxiliary, Domain: Boxes, Shape: shape + ",4", When: computed, Doc: "the true box of each sample, anything for negatives; with boxes xyxy or cxcywh"},
+		{Name: "iou", Role: Auxiliary, Domain: UnitInterval, Shape: shape, When: given, Doc: "the IoU of each sample's predicted box with its true one; that of negatives does not matter"},
+		{Name: "predicted_boxes", Role: Auxiliary, Domain: Boxes, Shape: shape + ",4", When: computed, Doc: "the predicted box of each sample; no gradient goes there"},
+		{Name: "target_boxes", Role: Auxiliary, Domain: Boxes, Shape: shape + ",4", When: computed, Doc: "the true box of each sample, anything for negatives"},
 	}
 }
 

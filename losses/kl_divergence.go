@@ -114,7 +114,7 @@ func klGradient(in Values, p Params, upstream Array) (Values, error) {
 
 func klBound(in Values, p Params, eps float64) (Array, error) {
 	count := float64(in["prediction"].Shape[1])
-	least := flushLimit(eps)
+	least := smallestNormal(eps)
 	return klEach(in, p, func(t klTerm) float64 {
 		if t.y == 0 {
 			return 0

@@ -1,7 +1,6 @@
 package losses
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -20,8 +19,7 @@ var LaplacianPyramid = &Loss{
   x_(l+1) = every second pixel of B x_l
   L_l = x_l - 4 B (x_(l+1) with zeros in between)
 B = blur by [1 4 6 4 1]/16 in both directions, mirrored at the border pixels
-mean: loss = (1/levels) Σ_l 2^l mean|L_l|
-sum:  loss = Σ_l 2^l Σ|L_l|
+loss = (1/levels) Σ_l 2^l mean|L_l|, or with average=false Σ_l 2^l Σ|L_l|
 terms [N]`,
 	Meaning: `How far details differ, from single pixels (level 0) to those 2^(levels-1) times as
 large, which count more. What is coarser than that is left out, so that a constant added to the
@@ -31,23 +29,15 @@ direction to avoid.`,
 	Paper:  "Niklaus and Liu: Context-aware Synthesis for Video Frame Interpolation, CVPR 2018, arXiv:1803.10967; for mattes Hou and Liu: Context-Aware Image Matting, ICCV 2019, arXiv:1909.09725",
 	Inputs: imageInputs(),
 	Declare: []Param{
-		{Name: "levels", Kind: Int, Default: int64(5), Try: []any{int64(1), int64(2)}, Doc: "how many levels are compared, from 1 to 12"},
-		{Name: "level_norm", Kind: String, Default: "mean", Values: []string{"mean", "sum"}, Try: []any{"sum"}, Doc: "mean: each level by its own number of pixels, and divided by levels, as ViTMatte; sum: as the papers write it, which grows with the image"},
+		{Name: "levels", Kind: Int, Default: int64(5), Min: 1, Max: maxPyramidLevels, Try: []any{int64(1), int64(2)}, Doc: "how many levels are compared"},
+		averageParam(true, "divide each level by its number of pixels, and their sum by levels, as ViTMatte; false: sums, as the papers write it, which grow with the image"),
 	},
-	Check:    checkPyramid,
 	Value:    laplacianPyramidValue,
 	Gradient: laplacianPyramidGradient,
 	Build:    buildLaplacianPyramid,
 	Bound:    laplacianPyramidBound,
 	Accuracy: "at level l 8 + 4 l ULP of what the blurs add up, prediction - target without signs, and the rounding of the sum over the level's pixels",
 	Figure:   blurFigure(over(blurredEdge(32), "levels", 1, 3, 5)),
-}
-
-func checkPyramid(p Params) error {
-	if n := p.Int("levels"); n < 1 || n > maxPyramidLevels {
-		return fmt.Errorf("levels must be 1 to %d, got %d", maxPyramidLevels, n)
-	}
-	return nil
 }
 
 // link says that an element counts into another one with a weight. Links make the
@@ -210,7 +200,7 @@ func pyramidTranspose(upstream []Array, shape []int) Array {
 // levelWeight is the factor of a level's absolute values.
 func levelWeight(level Array, l int, p Params) float64 {
 	weight := math.Ldexp(1, l)
-	if p.String("level_norm") == "sum" || len(level.Data) == 0 {
+	if !p.Bool("average") || len(level.Data) == 0 {
 		return weight
 	}
 	perSample := len(level.Data) / level.Shape[0]
@@ -339,7 +329,7 @@ func buildSize(b *ops.Builder, x, grown ops.Value) ops.Value {
 // empty level is divided by 1.
 func buildLevelTerm(b *ops.Builder, level, half, samples ops.Value, l int, p Params) ops.Value {
 	weight := math.Ldexp(1, l)
-	if p.String("level_norm") == "sum" {
+	if !p.Bool("average") {
 		return times(b, level, weight)
 	}
 	size := b.Cast(b.SizeOf(half), level.DType())

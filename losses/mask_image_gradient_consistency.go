@@ -10,11 +10,11 @@ import (
 var MaskImageGradientConsistency = &Loss{
 	Name:    "MaskImageGradientConsistencyLoss",
 	Summary: "share of a mask's edges that do not run along the image's edges, for hair mattes",
-	Formula: `M = σ(logits), or mask; ∇ by Sobel's filter, not divided by 8
+	Formula: `M = σ(prediction), or with activation=none prediction itself; ∇ by Sobel's filter, not divided by 8
 unit:  c = ∇I·∇M / (|∇I| |∇M|), 0 where |∇I| = 0
 else:  c = ∇I·∇M
-per_sample: loss = Σ |∇M| (1 - c²) / Σ |∇M|, at least 0, over each sample's pixels
-else:       the same over the whole batch's pixels, for every sample
+loss = Σ |∇M| (1 - c²) / Σ |∇M|, at least 0, over each sample's pixels
+batch: the same over the whole batch's pixels, for every sample
 terms [N]; 0 where the mask is flat`,
 	Meaning: `0 where every edge of the mask is parallel to the image's gradient at that place, 1
 where all are across it or where the image is flat, and sin² of the angle in between. It needs no
@@ -24,17 +24,17 @@ is left of its edges is rounding. With unit=false the angle counts by the contra
 the loss depends on the image's scale.`,
 	Paper: "Levinshtein, Chang, Phung, Kezele, Guo, Aarabi: Real-time Deep Hair Matting on Mobile Devices, CRV 2018, arXiv:1712.07168",
 	Inputs: []Input{
-		{Name: "logits", Role: Prediction, Domain: Real, Shape: "N,1,H,W", When: hasLogits, Doc: "one logit a pixel, of the foreground; for two classes their difference"},
-		{Name: "mask", Role: Prediction, Domain: UnitInterval, Shape: "N,1,H,W", When: hasMask, Doc: "the share of foreground in each pixel; with activation none"},
+		{Name: "prediction", Role: Prediction, Domain: Real, Shape: "N,1,H,W", When: hasLogits, Doc: "one logit a pixel, of the foreground; for two classes their difference"},
+		{Name: "prediction", Role: Prediction, Domain: UnitInterval, Shape: "N,1,H,W", When: hasProbabilities, Doc: "the share of foreground in each pixel"},
 		{Name: "image", Role: Target, Domain: Real, Shape: "N,1,H,W", Doc: "the image in grey"},
 	},
 	Declare: []Param{
-		{Name: "activation", Kind: String, Default: "sigmoid", Values: []string{"sigmoid", "none"}, Try: []any{"none"}, Doc: "sigmoid: the prediction is logits; none: it is the mask itself"},
+		{Name: "activation", Kind: String, Default: "sigmoid", Values: []string{"sigmoid", "none"}, Try: []any{"none"}, Doc: "what makes a mask of the prediction: sigmoid, or none where it is one already"},
 		{Name: "padding", Kind: String, Default: "none", Values: []string{"none", "replicate"}, Try: []any{"replicate"}, Doc: "none: the border's pixels have no gradient and do not count, so that images need 3x3 pixels; replicate: the nearest pixel lies beyond the border"},
 		{Name: "unit", Kind: Bool, Default: true, Try: []any{false}, Doc: "gradients are brought to length 1 before they are compared, as in the paper; public code has left that out"},
-		{Name: "per_sample", Kind: Bool, Default: true, Try: []any{false}, Doc: "a ratio for each sample; else one for the whole batch, as in public code, for which the batch must be complete"},
+		{Name: "batch", Kind: Bool, Default: false, Try: []any{true}, Doc: "one ratio for the whole batch, as in public code; else one for each sample"},
 	},
-	Coupled:  func(p Params) bool { return !p.Bool("per_sample") },
+	Coupled:  batchTogether,
 	Value:    consistencyValue,
 	Gradient: consistencyGradient,
 	Build:    buildConsistency,
@@ -49,9 +49,6 @@ the loss depends on the image's scale.`,
 	},
 }
 
-func hasLogits(p Params) bool { return p.String("activation") == "sigmoid" }
-func hasMask(p Params) bool   { return p.String("activation") == "none" }
-
 // turnedRamps is a mask that rises to the right, by a tenth a pixel, and an image
 // that rises in another direction.
 func turnedRamps(degrees float64) Values {
@@ -62,7 +59,7 @@ func turnedRamps(degrees float64) Values {
 		x, y := float64(i%size)/10, float64(i/size)/10
 		mask.Data[i], image.Data[i] = x, x*cos+y*sin
 	}
-	return Values{"mask": mask, "image": image}
+	return Values{"prediction": mask, "image": image}
 }
 
 // crossing is the gradients of mask and image at one pixel.
@@ -130,17 +127,17 @@ type maskEdges struct {
 	filter          filter
 	grid            grid
 	unit, bordered  bool
-	perSample       bool
+	batch           bool
 }
 
 func maskEdgesOf(in Values, p Params) maskEdges {
 	e := maskEdges{
-		mask: in["mask"], image: in["image"], filter: filter{taps: sobelTaps()}, grid: gridOf(in["image"]),
-		unit: p.Bool("unit"), bordered: p.String("padding") == "replicate", perSample: p.Bool("per_sample"),
+		mask: in["prediction"], image: in["image"], filter: filter{taps: sobelTaps()}, grid: gridOf(in["image"]),
+		unit: p.Bool("unit"), bordered: p.String("padding") == "replicate", batch: p.Bool("batch"),
 	}
 	if hasLogits(p) {
-		e.mask = Zeros(in["logits"].Shape)
-		for i, x := range in["logits"].Data {
+		e.mask = Zeros(in["prediction"].Shape)
+		for i, x := range in["prediction"].Data {
 			e.mask.Data[i] = sigmoid(x)
 		}
 	}
@@ -164,10 +161,10 @@ func (e maskEdges) each(visit func(ratio, index int, c crossing)) {
 }
 
 func (e maskEdges) ratioOf(sample int) int {
-	if e.perSample {
-		return sample
+	if e.batch {
+		return 0
 	}
-	return 0
+	return sample
 }
 
 // edgeRatio is Σ terms / Σ lengths over a sample, or over the batch.
@@ -231,16 +228,12 @@ func consistencyGradient(in Values, p Params, upstream Array) (Values, error) {
 		}
 	})
 	byMask := e.filter.transpose(upMask)
-	gradients := Values{"image": e.filter.transpose(upImage)}
-	if hasMask(p) {
-		gradients["mask"] = byMask
-		return gradients, nil
+	if hasLogits(p) {
+		for i, x := range in["prediction"].Data {
+			byMask.Data[i] *= sigmoid(x) * sigmoid(-x)
+		}
 	}
-	for i, x := range in["logits"].Data {
-		byMask.Data[i] *= sigmoid(x) * sigmoid(-x)
-	}
-	gradients["logits"] = byMask
-	return gradients, nil
+	return Values{"prediction": byMask, "image": e.filter.transpose(upImage)}, nil
 }
 
 func consistencyBound(in Values, p Params, eps float64) (Array, error) {
@@ -318,9 +311,9 @@ func (r edgeRatio) rounding(eps float64) float64 {
 }
 
 func buildConsistency(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
-	mask := in["mask"]
+	mask := in["prediction"]
 	if hasLogits(p) {
-		mask = b.Label(b.Sigmoid(in["logits"]), "mask")
+		mask = b.Label(b.Sigmoid(mask), "mask")
 	}
 	sobel := separable{difference: []float64{1}, smoothing: []float64{2, 1}, padding: padModeOf(p)}
 	mx, my := sobel.gradient(b, mask)
@@ -335,12 +328,12 @@ func buildConsistency(b *ops.Builder, in map[string]ops.Value, p Params) ops.Ter
 	}
 	terms := b.Label(b.ReduceSum(term, false, 1, 2, 3), "edges_across")
 	lengths := b.Label(b.ReduceSum(length, false, 1, 2, 3), "edges")
-	loss := terms
-	if p.Bool("per_sample") {
-		loss = buildQuotient(b, terms, lengths)
-	} else {
+	var loss ops.Value
+	if p.Bool("batch") {
 		whole := buildQuotient(b, b.ReduceSum(terms, true, 0), b.ReduceSum(lengths, true, 0))
 		loss = b.Mul(onesLike(b, terms), whole)
+	} else {
+		loss = buildQuotient(b, terms, lengths)
 	}
 	if !p.Bool("unit") {
 		loss = b.Relu(loss)
@@ -356,9 +349,4 @@ func buildAcross(b *ops.Builder, mx, my, ix, iy, length ops.Value) ops.Value {
 	unit := b.Where(flat, b.Scalar(contrast, 1), contrast)
 	across := b.Label(b.Sub(b.Mul(b.Div(ix, unit), my), b.Mul(b.Div(iy, unit), mx)), "across")
 	return b.Where(flat, length, b.Mul(across, buildQuotient(b, across, length)))
-}
-
-// buildQuotient is x/y, and 0 where y is 0, as x is there.
-func buildQuotient(b *ops.Builder, x, y ops.Value) ops.Value {
-	return b.Div(x, b.Where(b.Equal(y, b.Scalar(y, 0)), b.Scalar(y, 1), y))
 }

@@ -63,7 +63,7 @@ func nllValue(in Values, p Params) (Terms, error) {
 	x := in["prediction"]
 	loss := Zeros(withoutClasses(x.Shape))
 	eachShare(in, p, func(at, position int, share float64) { loss.Data[position] -= share * x.Data[at] })
-	if p.Bool("soft_targets") {
+	if softTargets(p) {
 		return Terms{Loss: loss}, nil
 	}
 	divisor := Zeros(loss.Shape)
@@ -76,7 +76,7 @@ func nllGradient(in Values, p Params, upstream Array) (Values, error) {
 	c := classesOf(x)
 	dx := Zeros(x.Shape)
 	eachShare(in, p, func(at, position int, share float64) { dx.Data[at] = -upstream.Data[position] * share })
-	if !p.Bool("soft_targets") {
+	if hardTargets(p) {
 		return Values{"prediction": dx}, nil
 	}
 	dy, weight := Zeros(x.Shape), classWeights(in, c.count)
@@ -102,7 +102,7 @@ func nllBound(in Values, p Params, eps float64) (Array, error) {
 
 func buildNLL(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	prediction, weight := in["prediction"], in["weight"]
-	if p.Bool("soft_targets") {
+	if softTargets(p) {
 		share := in["target"]
 		if weight.Present() {
 			share = b.Mul(share, b.AlongAxis1(weight, share))

@@ -83,7 +83,7 @@ func smoothing(p Params) (nr, dr float64) {
 
 // checkRegions refuses parameters that do not go together.
 func checkRegions(p Params) error {
-	if p.String("intersection") == "minimum" && !p.Bool("soft_targets") {
+	if p.String("intersection") == "minimum" && hardTargets(p) {
 		return fmt.Errorf("intersection=minimum differs from product for soft targets only; set soft_targets or leave it out")
 	}
 	if p.Float("smooth_nr") > 0 && p.Float("smooth_dr") == 0 {
@@ -187,7 +187,7 @@ func (o *overlap) gradient(byHit, byMiss []float64) Values {
 // is computed from them at a position, and of adding up.
 func (o *overlap) errors(eps float64) (hit, miss []float64) {
 	hit, miss = make([]float64, len(o.hit)), make([]float64, len(o.miss))
-	least := flushLimit(eps)
+	least := smallestNormal(eps)
 	o.each(func(row, _ int, d distribution, share []float64) {
 		for k, t := range share {
 			at := row*o.c.count + k
@@ -208,15 +208,6 @@ func (o *overlap) errors(eps float64) (hit, miss []float64) {
 		miss[at] += terms * eps / 2 * o.miss[at]
 	}
 	return hit, miss
-}
-
-// flushLimit is the smallest normal number of the type whose spacing at 1 is eps;
-// engines may take what is below for 0.
-func flushLimit(eps float64) float64 {
-	if eps < 0x1p-30 {
-		return 0x1p-1022
-	}
-	return 0x1p-126
 }
 
 // shape is that of a number for each region.
@@ -274,17 +265,11 @@ func batchTogether(p Params) bool { return p.Bool("batch") }
 
 // regionInputs lists the inputs of a loss on the overlap of regions.
 func regionInputs(weight string) []Input {
-	given := func(p Params) bool { return p.String("activation") == "none" }
-	raw := func(p Params) bool { return p.String("activation") != "none" }
-	soft := func(p Params) bool { return p.Bool("soft_targets") }
-	hard := func(p Params) bool { return !p.Bool("soft_targets") }
-	return []Input{
-		{Name: "prediction", Role: Prediction, Domain: Real, Shape: "N,C,...", When: raw, Doc: "one logit a class, classes on axis 1"},
-		{Name: "prediction", Role: Prediction, Domain: UnitInterval, Shape: "N,C,...", When: given, Doc: "one probability a class, classes on axis 1"},
-		{Name: "target", Role: Target, Domain: ClassIndex, Shape: "N,...", When: hard, Doc: "the index of each position's class"},
-		{Name: "target", Role: Target, Domain: Binary, Shape: "N,C,...", When: soft, Doc: "a mask for each class; numbers in between are shares"},
+	return append(activatedInputs("N,C,..."), []Input{
+		{Name: "target", Role: Target, Domain: ClassIndex, Shape: "N,...", When: hardTargets, Doc: "the index of the right class"},
+		{Name: "target", Role: Target, Domain: Binary, Shape: "N,C,...", When: softTargets, Doc: "a mask for each class, 0 or 1; numbers in between are shares"},
 		{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: weight},
-	}
+	}...)
 }
 
 // regionParams lists the parameters that losses on the overlap of regions share.
@@ -303,65 +288,6 @@ func regionParams(further ...Param) []Param {
 // regionsAccuracy is what the bounds of these losses have in common.
 const regionsAccuracy = "the errors of the sums, carried through the quotient: half an eps a position for adding up, and those of the probabilities, of each eps · (|log p|/2 + C/2 + 4) with softmax and 4 eps with sigmoid. Where all that there is of a class could be lost below the smallest normal number, the loss may be anything: it jumps from 1 to 0 when the last probability of an absent class is"
 
-func activationParam() Param {
-	return Param{Name: "activation", Kind: String, Default: "softmax", Values: []string{"softmax", "sigmoid", "none"}, Try: []any{"sigmoid", "none"}, Doc: "what makes probabilities of the prediction: softmax over the classes, sigmoid for classes that do not exclude each other, none where it holds them already"}
-}
-
-// probabilitiesAt applies the activation at a position; only softmax gives logP.
-func probabilitiesAt(prediction Array, c classes, position int, p Params) distribution {
-	activation := p.String("activation")
-	if activation == "softmax" {
-		return softmaxAt(prediction, c, position)
-	}
-	d := distribution{p: make([]float64, c.count), miss: make([]float64, c.count)}
-	for k := range c.count {
-		x := prediction.Data[c.index(position, k)]
-		if activation == "sigmoid" {
-			d.p[k], d.miss[k] = sigmoid(x), sigmoid(-x)
-		} else {
-			d.p[k], d.miss[k] = x, 1-x
-		}
-	}
-	return d
-}
-
-// backward turns slopes by the probabilities into those by the prediction.
-func (d distribution) backward(slope []float64, p Params) []float64 {
-	by := make([]float64, len(slope))
-	switch p.String("activation") {
-	case "softmax":
-		for k := range by {
-			by[k] = d.p[k] * slope[k]
-		}
-		others := sumOfOthers(by)
-		for k := range by {
-			// p slope - p Σ p slope, with the class's own part taken out of both
-			by[k] = by[k]*d.miss[k] - d.p[k]*others[k]
-		}
-	case "sigmoid":
-		for k := range by {
-			by[k] = slope[k] * d.p[k] * d.miss[k]
-		}
-	default:
-		copy(by, slope)
-	}
-	return by
-}
-
-// rounding bounds the error of a probability: e^x has the error of its exponent.
-func (d distribution) rounding(k int, eps float64, p Params) float64 {
-	switch p.String("activation") {
-	case "softmax":
-		if d.p[k] == 0 {
-			return 0
-		}
-		return eps * d.p[k] * (math.Abs(d.logP[k])/2 + float64(len(d.p))/2 + 4)
-	case "sigmoid":
-		return 4 * eps * d.p[k]
-	}
-	return 0
-}
-
 // regions is what the lowerings of these losses start from.
 type regions struct {
 	probability ops.Value // [N,C,...], 0 where ignored
@@ -373,7 +299,7 @@ type regions struct {
 func buildRegions(b *ops.Builder, in map[string]ops.Value, p Params) regions {
 	prediction := in["prediction"]
 	r := regions{probability: buildActivation(b, prediction, p), share: in["target"], batch: p.Bool("batch")}
-	if p.Bool("soft_targets") {
+	if softTargets(p) {
 		return r
 	}
 	t := buildIndexTarget(b, prediction, in["target"], p)
@@ -382,19 +308,6 @@ func buildRegions(b *ops.Builder, in map[string]ops.Value, p Params) regions {
 	positions := sumFrom(b, t.keep, 1, r.batch)
 	r.counted = b.Label(b.Cast(b.Greater(positions, b.Scalar(positions, 0)), positions.DType()), "counted")
 	return r
-}
-
-func buildActivation(b *ops.Builder, x ops.Value, p Params) ops.Value {
-	switch p.String("activation") {
-	case "softmax":
-		return b.Label(b.Softmax(x, 1), "probability")
-	case "sigmoid":
-		// Engines' own Sigmoid is 0 where it should be small, which tells an empty
-		// region from one that is not.
-		one := b.Scalar(x, 1)
-		return b.Label(b.Div(one, b.Add(one, b.Exp(b.Neg(x)))), "probability")
-	}
-	return x
 }
 
 // both is what probability and share have in common at each position.
@@ -413,7 +326,7 @@ func (r regions) intersection(b *ops.Builder, both ops.Value) ops.Value {
 
 // mismatch is what only one of them has at each position; for masks |p - t|.
 func (r regions) mismatch(b *ops.Builder, both ops.Value, p Params) ops.Value {
-	if !p.Bool("soft_targets") || p.String("intersection") == "minimum" {
+	if hardTargets(p) || p.String("intersection") == "minimum" {
 		return b.Abs(b.Sub(r.probability, r.share))
 	}
 	return b.Add(b.Sub(r.probability, both), b.Sub(r.share, both))
@@ -454,8 +367,7 @@ func buildRatio(b *ops.Builder, hit, miss ops.Value, p Params) ops.Value {
 	if dr > 0 {
 		return b.Label(b.Div(miss, b.Add(total, b.Scalar(total, dr))), "one_minus_overlap")
 	}
-	empty := b.Equal(total, b.Scalar(total, 0))
-	return b.Label(b.Div(miss, b.Where(empty, b.Scalar(total, 1), total)), "one_minus_overlap")
+	return b.Label(buildQuotient(b, miss, total), "one_minus_overlap")
 }
 
 // terms weighs the loss of each region by its class, and by 0 where no position

@@ -27,11 +27,11 @@ type Param struct {
 	Name    string
 	Kind    Kind
 	Default any // float64, int64, bool or string, as Kind says
-	// Min and Max bound a Float; both 0 stands for any finite number. OpenMin
-	// leaves Min itself out.
+	// Min and Max bound a Float or an Int; both 0 stands for any finite number.
+	// OpenMin leaves Min itself out.
 	Min, Max float64
 	OpenMin  bool
-	// Also lists further numbers that a Float may be, outside Min to Max.
+	// Also lists further numbers that it may be, outside Min to Max.
 	Also []float64
 	// Values lists what a String may be.
 	Values []string
@@ -80,7 +80,7 @@ func (p Param) interval() string {
 		return "true or false"
 	case p.Kind == String:
 		return strings.Join(p.Values, " or ")
-	case p.Kind == Int:
+	case p.Min == 0 && p.Max == 0 && p.Kind == Int:
 		return "any whole number"
 	case p.Min == 0 && p.Max == 0:
 		return "any finite number"
@@ -154,7 +154,7 @@ func (p Param) parse(setting any) (any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s must be a number, got %q", p.Name, text)
 		}
-		return x, p.checkRange(x)
+		return x, p.checkRange(x, x)
 	case Int:
 		if x, ok := setting.(float64); ok { // as JSON has them: 1e+06 is whole
 			text = strconv.FormatFloat(x, 'f', -1, 64)
@@ -163,7 +163,7 @@ func (p Param) parse(setting any) (any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s must be a whole number, got %q", p.Name, text)
 		}
-		return i, nil
+		return i, p.checkRange(float64(i), i)
 	case Bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
@@ -177,22 +177,24 @@ func (p Param) parse(setting any) (any, error) {
 	return text, nil
 }
 
-func (p Param) checkRange(x float64) error {
+// checkRange refuses a number x that is not in the range; setting is the same in the
+// parameter's own type.
+func (p Param) checkRange(x float64, setting any) error {
 	bounded := p.Min != 0 || p.Max != 0
 	switch {
 	case slices.Contains(p.Also, x):
 		return nil
 	case math.IsNaN(x) || math.IsInf(x, 0):
-		return fmt.Errorf("%s must be a finite number, got %g", p.Name, x)
+		return fmt.Errorf("%s must be a finite number, got %v", p.Name, setting)
 	case bounded && (x < p.Min || x > p.Max || p.OpenMin && x == p.Min):
-		return fmt.Errorf("%s must be %s, got %g", p.Name, p.Range(), x)
+		return fmt.Errorf("%s must be %s, got %v", p.Name, p.Range(), setting)
 	}
 	return nil
 }
 
-// Condition says under which setting an input is there, found by trying the
-// settings that verification goes through too: "only with soft_targets=true"; "" is
-// always.
+// Condition says under which settings an input is there, found by trying them one
+// parameter at a time: "only with boxes=xyxy or cxcywh", "not with masks=true"; ""
+// is always.
 func (l *Loss) Condition(in Input) string {
 	if in.When == nil {
 		return ""
@@ -201,20 +203,54 @@ func (l *Loss) Condition(in Input) string {
 	if err != nil {
 		return ""
 	}
-	word := "only with "
-	if in.When(defaults) {
-		word = "not with "
-	}
+	var change, keep []string // settings, a parameter each
 	for _, p := range l.Declare {
-		if len(p.With) > 0 {
-			continue
+		changing, keeping := l.deciding(in, p, in.When(defaults))
+		if len(changing) > 0 {
+			change = append(change, p.Name+"="+strings.Join(changing, " or "))
 		}
-		for _, value := range p.Try {
-			settings, err := l.Params(p.Trial(value))
-			if err == nil && in.When(settings) != in.When(defaults) {
-				return fmt.Sprintf("%s%s=%v", word, p.Name, value)
-			}
+		if len(changing) > len(keeping) {
+			keep = append(keep, p.Name+"="+strings.Join(keeping, " or "))
 		}
 	}
-	return ""
+	switch {
+	case len(change) == 0:
+		return ""
+	case !in.When(defaults):
+		return "only with " + strings.Join(change, " or ")
+	case len(change) == 1 && len(keep) == 1:
+		return "only with " + keep[0]
+	}
+	return "not with " + strings.Join(change, " or ")
+}
+
+// deciding sorts a parameter's values into those that change whether an input is
+// there, other parameters being as they are by default, and those that do not.
+func (l *Loss) deciding(in Input, p Param, byDefault bool) (changing, keeping []string) {
+	for _, value := range p.choices() {
+		settings, err := l.Params(map[string]any{p.Name: value})
+		switch {
+		case err != nil:
+		case in.When(settings) != byDefault:
+			changing = append(changing, fmt.Sprint(value))
+		default:
+			keeping = append(keeping, fmt.Sprint(value))
+		}
+	}
+	return changing, keeping
+}
+
+// choices lists the values of a parameter that has only some, else those declared.
+func (p Param) choices() []any {
+	switch p.Kind {
+	case Bool:
+		return []any{false, true}
+	case String:
+		choices := make([]any, len(p.Values))
+		for i, value := range p.Values {
+			choices[i] = value
+		}
+		return choices
+	}
+	return append([]any{p.Default}, p.Try...)
 }

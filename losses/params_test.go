@@ -100,6 +100,7 @@ func TestParamRangeSaysWhatIsTaken(t *testing.T) {
 	}{
 		{losses.Param{Kind: losses.Bool}, "true or false"},
 		{losses.Param{Kind: losses.Int}, "any whole number"},
+		{losses.Param{Kind: losses.Int, Min: 1, Max: 12}, "1 to 12"},
 		{losses.Param{Kind: losses.String, Values: []string{"a", "b"}}, "a or b"},
 		{losses.Param{Kind: losses.Float}, "any finite number"},
 		{losses.Param{Kind: losses.Float, Max: inf}, ">= 0"},
@@ -111,6 +112,29 @@ func TestParamRangeSaysWhatIsTaken(t *testing.T) {
 	for _, test := range tests {
 		if got := test.param.Range(); got != test.want {
 			t.Errorf("%+v: %q, want %q", test.param, got, test.want)
+		}
+	}
+}
+
+func TestConditionNamesEverySettingThatDecides(t *testing.T) {
+	tests := []struct {
+		loss  *losses.Loss
+		input int
+		want  string
+	}{
+		{losses.SoftmaxCrossEntropy, 0, ""},
+		{losses.SoftmaxCrossEntropy, 1, "not with soft_targets=true"},
+		{losses.SoftmaxCrossEntropy, 2, "only with soft_targets=true"},
+		{losses.Boundary, 2, "not with distance=given or masks=true"},
+		{losses.IoUBalancedSmoothL1, 2, "only with boxes=none"},
+		{losses.IoUBalancedSmoothL1, 3, "only with boxes=xyxy or cxcywh"},
+		{losses.Dice, 0, "not with activation=none"},
+		{losses.WassersteinCritic, 2, "only with paired=false"},
+	}
+	for _, test := range tests {
+		in := test.loss.Inputs[test.input]
+		if got := test.loss.Condition(in); got != test.want {
+			t.Errorf("%s: %s: %q, want %q", test.loss.Command(), in.Name, got, test.want)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 const johnson = "Johnson, Alahi, Fei-Fei: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, ECCV 2016, arXiv:1603.08155"
 
 // averageParam chooses between a sum, as formulas have it, and a mean.
-func averageParam(doc string) Param {
-	return Param{Name: "average", Kind: Bool, Default: false, Try: []any{true}, Doc: doc}
+func averageParam(byDefault bool, doc string) Param {
+	return Param{Name: "average", Kind: Bool, Default: byDefault, Try: []any{!byDefault}, Doc: doc}
 }
 
 // featureMaps is a tensor [N, C, ...] as one matrix a sample: a row a channel, a

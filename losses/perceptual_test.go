@@ -43,13 +43,13 @@ func tiled(a losses.Array) losses.Array {
 }
 
 func TestStyleIsThatOfThePatternWhateverItsSize(t *testing.T) {
-	for _, distance := range []string{"squared", "smooth_l1"} {
-		style := variant{"", losses.Style, paramsOf(t, losses.Style, map[string]any{"distance": distance})}
+	for _, norm := range []string{"l2", "smooth_l1"} {
+		style := variant{"", losses.Style, paramsOf(t, losses.Style, map[string]any{"norm": norm})}
 		pattern := drawn(1, 2, 3, 2, 2)
 		in := losses.Values{"prediction": pattern, "style": tiled(pattern)}
-		near(t, distance, evaluate(t, style, in, losses.None), losses.Zeros([]int{2}), 0, 1e-30)
+		near(t, norm, evaluate(t, style, in, losses.None), losses.Zeros([]int{2}), 0, 1e-30)
 		for name, g := range gradient(t, style, in, losses.Sum, nil) {
-			near(t, distance+" by "+name, g, losses.Zeros(in[name].Shape), 0, 1e-15)
+			near(t, norm+" by "+name, g, losses.Zeros(in[name].Shape), 0, 1e-15)
 		}
 	}
 }
@@ -57,7 +57,7 @@ func TestStyleIsThatOfThePatternWhateverItsSize(t *testing.T) {
 // The loss is put together here from the head and the losses on its entries.
 func TestStyleIsADistanceOfGramMatrices(t *testing.T) {
 	entries := map[string]variant{
-		"squared":   {"", losses.MSE, paramsOf(t, losses.MSE, nil)},
+		"l2":        {"", losses.MSE, paramsOf(t, losses.MSE, nil)},
 		"smooth_l1": {"", losses.SmoothL1, paramsOf(t, losses.SmoothL1, nil)},
 	}
 	gram := variant{"", losses.GramMatrix, paramsOf(t, losses.GramMatrix, nil)}
@@ -66,11 +66,11 @@ func TestStyleIsADistanceOfGramMatrices(t *testing.T) {
 		"prediction": evaluate(t, gram, losses.Values{"features": prediction}, losses.None),
 		"target":     evaluate(t, gram, losses.Values{"features": target}, losses.None),
 	}
-	for distance, entry := range entries {
+	for norm, entry := range entries {
 		for average, reduction := range map[bool]losses.Reduction{false: losses.Sum, true: losses.Mean} {
-			style := variant{"", losses.Style, paramsOf(t, losses.Style, map[string]any{"distance": distance, "average": average})}
+			style := variant{"", losses.Style, paramsOf(t, losses.Style, map[string]any{"norm": norm, "average": average})}
 			in := losses.Values{"prediction": prediction, "style": target}
-			near(t, fmt.Sprint(distance, " ", average), evaluate(t, style, in, losses.Sum), evaluate(t, entry, grams, reduction), 1e-13, 0)
+			near(t, fmt.Sprint(norm, " ", average), evaluate(t, style, in, losses.Sum), evaluate(t, entry, grams, reduction), 1e-13, 0)
 		}
 	}
 }
@@ -126,8 +126,8 @@ func TestTotalVariationByHand(t *testing.T) {
 		want          float64
 		gradient      []float64
 	}{
-		{"absolute", 2, 2, corner, nil, 6, []float64{-1, -1, 2, 0}},
-		{"squared", 2, 2, corner, map[string]any{"distance": "squared"}, 14, []float64{-6, -2, 10, -2}},
+		{"l1", 2, 2, corner, nil, 6, []float64{-1, -1, 2, 0}},
+		{"l2", 2, 2, corner, map[string]any{"norm": "l2"}, 14, []float64{-6, -2, 10, -2}},
 		{"average", 2, 2, corner, map[string]any{"average": true}, 3, []float64{-0.5, -0.5, 1, 0}},
 		{"one row", 1, 3, []float64{1, 4, 2}, map[string]any{"average": true}, 2.5, []float64{-0.5, 1, -0.5}},
 		{"one column", 3, 1, []float64{1, 4, 2}, map[string]any{"average": true}, 2.5, []float64{-0.5, 1, -0.5}},

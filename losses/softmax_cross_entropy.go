@@ -121,7 +121,7 @@ func softmaxCrossEntropyBound(in Values, p Params, eps float64) (Array, error) {
 func buildSoftmaxCrossEntropy(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	logits, weight := in["logits"], in["weight"]
 	logP := b.Label(b.LogSoftmax(logits, 1), "log_p")
-	if p.Bool("soft_targets") {
+	if softTargets(p) {
 		return ops.Terms{Loss: buildSoftCrossEntropy(b, logP, in["target"], weight, p.Float("label_smoothing"))}
 	}
 	t := buildIndexTarget(b, logits, in["target"], p)

@@ -97,7 +97,7 @@ func softmaxFocalValue(in Values, p Params) (Terms, error) {
 	loss := perClassTerms(in, p, func(d distribution, k, _ int) float64 {
 		return -power(d.miss[k], gamma) * d.logP[k]
 	})
-	if p.Bool("per_class") || p.Bool("soft_targets") {
+	if p.Bool("per_class") || softTargets(p) {
 		return Terms{Loss: loss}, nil
 	}
 	divisor := Zeros(loss.Shape)
@@ -168,7 +168,7 @@ func softmaxFocalBound(in Values, p Params, eps float64) (Array, error) {
 func buildSoftmaxFocal(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	logits, weight := in["logits"], in["weight"]
 	logP := b.Label(b.LogSoftmax(logits, 1), "log_p")
-	if p.Bool("soft_targets") {
+	if softTargets(p) {
 		loss := buildFocalTerms(b, logP, in["target"], p)
 		loss = scaleClasses(b, loss, logits, weight, p)
 		if !p.Bool("per_class") {
@@ -220,14 +220,4 @@ func scaleClasses(b *ops.Builder, loss, logits, weight ops.Value, p Params) ops.
 func buildClassNumbers(b *ops.Builder, logits ops.Value) ops.Value {
 	count := b.Squeeze(b.Slice(b.ShapeOf(logits), 0, 1, 2), 0)
 	return b.Label(b.Range(count), "class_number")
-}
-
-// buildOneHot is 1 at the right class of every position that counts, else 0. A label
-// that is no class would be 0 everywhere; it is looked up among the classes first,
-// which every engine refuses then.
-func buildOneHot(b *ops.Builder, t indexTarget, logits ops.Value) ops.Value {
-	numbers := b.Cast(buildClassNumbers(b, logits), t.index.DType())
-	right := b.Unsqueeze(b.Gather(numbers, t.index, 0), 1)
-	hit := b.Cast(b.Equal(right, b.AlongAxis1(numbers, logits)), logits.DType())
-	return b.Label(b.Mul(hit, b.Unsqueeze(t.keep, 1)), "one_hot")
 }

@@ -14,9 +14,9 @@ var Style = &Loss{
 	Formula: `F = features of one sample, as C rows of H·W numbers
 G = F Fᵀ / (C H W)
 D = G(prediction) - G(style)
-distance squared:   loss = Σ_ij D_ij², the squared Frobenius norm
-distance smooth_l1: loss = Σ_ij h(D_ij), h(d) = d²/2 where |d| < 1, else |d| - 1/2
-average: loss / C²`,
+norm l2:        loss = Σ_ij D_ij², the squared Frobenius norm
+norm smooth_l1: loss = Σ_ij h(D_ij), h(d) = d²/2 where |d| < 1, else |d| - 1/2
+average: divided by C²`,
 	Meaning: `How differently colours, textures and strokes go together in two images, wherever
 they are: 0 where the Gram matrices agree, which also images of different size and arrangement
 can have. The paper sums the matrices' entries; public code, its own included, takes their mean:
@@ -29,8 +29,8 @@ features beyond 1e9, in float16 long before.`,
 		{Name: "style", Role: Target, Domain: Real, Shape: "S,C,P,Q", Doc: "features of the style images: one for each prediction, or one for all (S = 1); they may be of another size"},
 	},
 	Declare: []Param{
-		averageParam("divide by the number C² of the Gram matrix's entries, as public code does"),
-		{Name: "distance", Kind: String, Default: "squared", Values: []string{"squared", "smooth_l1"}, Try: []any{"smooth_l1"}, Doc: "how an entry's difference counts: squared as in the paper; smooth_l1 grows linearly beyond 1, so that strong features do not drown the others"},
+		averageParam(false, "divide by the number C² of the Gram matrix's entries, as public code does"),
+		{Name: "norm", Kind: String, Default: "l2", Values: []string{"l2", "smooth_l1"}, Try: []any{"smooth_l1"}, Doc: "l2: an entry's squared difference, as in the paper; smooth_l1: linear beyond 1, so that strong features do not drown the others"},
 	},
 	Value:    styleValue,
 	Gradient: styleGradient,
@@ -39,7 +39,7 @@ features beyond 1e9, in float16 long before.`,
 	Accuracy: "that of the two Gram matrices, (H W + 6)/2 ULP of their sums' magnitudes, times the slope of the distance, and a rounding for each of the C² entries: where the matrices nearly agree their errors are what is left of the difference",
 	Figure: &Figure{
 		X: "feature of the only channel and position, where the style has 1", From: -2, To: 2,
-		Curves: over(styleOfOne, "distance", "squared", "smooth_l1"),
+		Curves: over(styleOfOne, "norm", "l2", "smooth_l1"),
 	},
 }
 
@@ -60,14 +60,14 @@ func styleOf(sample, styles int) int {
 
 // entryDistance is what one entry's difference adds, and entrySlope its derivative.
 func entryDistance(d float64, p Params) float64 {
-	if p.String("distance") == "smooth_l1" {
+	if p.String("norm") == "smooth_l1" {
 		return huber(d, 1)
 	}
 	return d * d
 }
 
 func entrySlope(d float64, p Params) float64 {
-	if p.String("distance") == "smooth_l1" {
+	if p.String("norm") == "smooth_l1" {
 		return min(max(d, -1), 1)
 	}
 	return 2 * d
@@ -150,7 +150,7 @@ func styleBound(in Values, p Params, eps float64) (Array, error) {
 func buildStyle(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	ours, theirs := buildGram(b, in["prediction"]), buildGram(b, in["style"])
 	var distances ops.Value
-	if p.String("distance") == "smooth_l1" {
+	if p.String("norm") == "smooth_l1" {
 		distances = buildHuber(b, map[string]ops.Value{"prediction": ours, "target": theirs}, 1)
 	} else {
 		d := b.Label(b.Sub(ours, theirs), "gram_difference")

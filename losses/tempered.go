@@ -207,7 +207,7 @@ func temperatureParam(name, doc string) Param {
 
 func numItersParam() Param {
 	return Param{
-		Name: "num_iters", Kind: Int, Default: int64(0), Try: []any{int64(2)},
+		Name: "num_iters", Kind: Int, Default: int64(0), Min: 0, Max: mostIters, Try: []any{int64(2)},
 		Doc: "0 normalizes exactly; a number above 0 is that many steps of the published iteration, for results as those of public code (its default is 5)",
 	}
 }
@@ -215,14 +215,10 @@ func numItersParam() Param {
 // mostIters keeps an unrolled iteration to a graph of reasonable size.
 const mostIters = 200
 
-// checkIters refuses numbers of steps that mean nothing.
+// checkIters refuses a number of steps where nothing is iterated.
 func checkIters(temperature string) func(Params) error {
 	return func(p Params) error {
-		n := p.Int("num_iters")
-		switch {
-		case n < 0 || n > mostIters:
-			return fmt.Errorf("num_iters must be 0 to %d, got %d", mostIters, n)
-		case n > 0 && p.Float(temperature) == 1:
+		if p.Int("num_iters") > 0 && p.Float(temperature) == 1 {
 			return fmt.Errorf("num_iters goes with a %s other than 1, where nothing is iterated; leave it out", temperature)
 		}
 		return nil

@@ -12,22 +12,22 @@ var TotalVariation = &Loss{
 	Summary: "total variation: how much neighbouring pixels of an image differ",
 	Formula: `vertical   = Σ over 0 <= i < H-1, 0 <= j < W   of h(x[i+1, j] - x[i, j])
 horizontal = Σ over 0 <= i < H,   0 <= j < W-1 of h(x[i, j+1] - x[i, j])
-distance absolute: h(d) = |d|; distance squared: h(d) = d²
+norm l1: h(d) = |d|; norm l2: h(d) = d²
 loss = vertical + horizontal
 average: loss = vertical / ((H-1) W) + horizontal / (H (W-1))`,
 	Meaning: `A regularizer: 0 for an image of one colour, large for noise; one number for
-each channel of each sample. The absolute form lets edges stand, the squared one blurs them.
+each channel of each sample. l1 lets edges stand, l2 blurs them.
 Papers and code mean different things by the name: they sum or average, take absolute
 differences or squares; compare the parameters before a weight is carried over. The sums grow
 with the size of the image, the averages do not. A single row or column has no neighbours across
-and adds 0 for them. Where neighbours are equal the gradient of the absolute form is taken as 0.`,
+and adds 0 for them. Where neighbours are equal the gradient of l1 is taken as 0.`,
 	Paper: "Rudin, Osher, Fatemi: Nonlinear total variation based noise removal algorithms, Physica D 60, 1992 (anisotropic form); as a regularizer in " + johnson,
 	Inputs: []Input{
 		{Name: "image", Role: Prediction, Domain: Real, Shape: "N,C,H,W", Doc: "images, or any maps that should be smooth"},
 	},
 	Declare: []Param{
-		averageParam("divide each direction's sum by its number of differences"),
-		{Name: "distance", Kind: String, Default: "absolute", Values: []string{"absolute", "squared"}, Try: []any{"squared"}, Doc: "how a difference counts"},
+		averageParam(false, "divide each direction's sum by its number of differences"),
+		normParam(),
 	},
 	Value:    totalVariationValue,
 	Gradient: totalVariationGradient,
@@ -79,7 +79,7 @@ func totalVariationValue(in Values, p Params) (Terms, error) {
 			for k, pixel := range d.pixels {
 				at := n*size + pixel
 				distances[k] = math.Abs(x[at+d.step] - x[at])
-				if p.String("distance") == "squared" {
+				if p.String("norm") == "l2" {
 					distances[k] *= distances[k]
 				}
 			}
@@ -98,7 +98,7 @@ func totalVariationGradient(in Values, p Params, upstream Array) (Values, error)
 			for _, pixel := range d.pixels {
 				at := n*size + pixel
 				slope := sign(x[at+d.step] - x[at])
-				if p.String("distance") == "squared" {
+				if p.String("norm") == "l2" {
 					slope = 2 * (x[at+d.step] - x[at])
 				}
 				slope *= up / d.divisor(p)
@@ -120,7 +120,7 @@ func buildTotalVariation(b *ops.Builder, in map[string]ops.Value, p Params) ops.
 func buildVariation(b *ops.Builder, image ops.Value, axis int, p Params) ops.Value {
 	d := b.Sub(b.Slice(image, axis, 1, math.MaxInt64), b.Slice(image, axis, 0, -1))
 	distances := b.Abs(d)
-	if p.String("distance") == "squared" {
+	if p.String("norm") == "l2" {
 		distances = b.Mul(d, d)
 	}
 	total := b.ReduceSum(distances, false, 2, 3)
