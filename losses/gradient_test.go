@@ -9,10 +9,15 @@ import (
 )
 
 func TestGradientIsTheDerivativeOfTheValue(t *testing.T) {
+	sizes := usualSizes()
+	sizes["N"], sizes["C"] = []int{2}, []int{3} // every element costs an evaluation of all
 	for _, v := range variants(t) {
 		for seed, s := range friendly {
+			if testing.Short() && seed != 1 && seed != 2 {
+				continue
+			}
 			t.Run(v.name+"/"+s.name, func(t *testing.T) {
-				in := draw(t, v, s, usualSizes(), uint64(seed))
+				in := draw(t, v, s, sizes, uint64(seed))
 				upstream := drawUpstream(t, v, in)
 				got := gradient(t, v, in, losses.None, &upstream)
 				for _, name := range sortedNames(got) {
