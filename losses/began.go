@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	errorOutput = "the auto-encoder's error L, 0 or more"
+	errorOutput = "the auto-encoder's error L"
 	errorAxis   = "error of the auto-encoder"
 	berthelot   = "Berthelot, Schumm, Metz: BEGAN: Boundary Equilibrium Generative Adversarial Networks, 2017, arXiv:1703.10717"
 )
@@ -23,7 +23,7 @@ step: began-balance computes the next one. The value alone says little about con
 began-convergence does.`,
 	Paper: berthelot,
 	Inputs: discriminated(NonNegative, errorOutput, Input{
-		Name: "k", Role: Auxiliary, Domain: UnitInterval, Shape: "", Doc: "how much generated data counts, a scalar from 0 to 1; starts at 0, then comes from began-balance",
+		Name: "k", Role: Auxiliary, Domain: UnitInterval, Shape: "", Doc: "how much generated data counts; starts at 0, then comes from began-balance",
 	}),
 	Build: func(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 		share := b.Label(b.Mul(buildPartners(b, in["fake"], p), in["k"]), "k_fake")
@@ -73,7 +73,7 @@ error on generated data is below gamma times that on real data, which is when th
 discriminator has attention to spare. It rests where mean(fake) = gamma mean(real). Errors of
 a whole batch go in, any number of each kind.`,
 	Paper:    berthelot,
-	Inputs:   balanceInputs(Input{Name: "k", Role: Auxiliary, Domain: UnitInterval, Shape: "", Doc: "the k of this step, a scalar from 0 to 1"}),
+	Inputs:   balanceInputs(Input{Name: "k", Role: Auxiliary, Domain: UnitInterval, Shape: "", Doc: "the k of this step"}),
 	Declare:  []Param{gammaParam(), {Name: "lambda_k", Kind: Float, Default: 0.001, Min: 0, Max: math.Inf(1), Try: []any{0.0, 0.25}, Doc: "how fast k moves: a learning rate"}},
 	Value:    balanceValue,
 	Gradient: balanceGradient,

@@ -35,15 +35,13 @@ const bitemperedMeaning = `How far the predicted distribution is from the labels
 tempered entropy, 0 where both are equal. t1 < 1 bounds the loss of an example by 1/(1-t1), so that
 an outlier with a wrong label cannot dominate. t2 > 1 gives the probabilities a heavy tail, so that
 wrong labels near the decision boundary cost less. At t1 = t2 = 1 it is cross-entropy minus the
-entropy of the labels: plain cross-entropy for hard labels, less for soft or smoothed ones, where
-some public code leaves the entropy out. For inference use tempered-softmax or tempered-sigmoid with
-the same t2.
+entropy of the labels, which is 0 for hard ones; some public code leaves the entropy in. For
+inference take tempered-softmax or tempered-sigmoid with the same t2.
 
-For t2 < 1 probabilities may be exactly 0. The gradient by their logits is 0 then, as nothing moves
-with those; with t1 = 1 the loss is infinite where such a class has a label, and for t2 < t1 the
-gradient grows without bound just before a probability becomes 0. The gradient by soft targets is
-infinite for t1 = 1 at a label of 0. With num_iters above 0 the gradient is the published one, which
-takes the normalization for converged: it is that of the loss with the normalization linearized.`
+For t2 < 1 probabilities may be exactly 0: their logits have gradient 0, and with t1 = 1 the loss is
+infinite where such a class has a label. For t2 < t1 the gradient grows without bound just before
+that. By soft targets it is infinite for t1 = 1 at a label of 0. With num_iters above 0 it is the
+published one, which takes the normalization for converged.`
 
 func bitemperedParams() []Param {
 	return []Param{

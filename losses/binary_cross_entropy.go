@@ -21,7 +21,7 @@ With reduction mean the sum is divided by the number of terms, whatever the weig
 	Paper: "PyTorch, BCELoss (definition of weight and mean; log_limit = 100)",
 	Inputs: []Input{
 		{Name: "prediction", Role: Prediction, Domain: UnitInterval, Shape: "...", Doc: "the probability that the label is 1"},
-		{Name: "target", Role: Target, Domain: Binary, Shape: "...", Doc: "the labels, 0 or 1; numbers in between are soft labels"},
+		binaryTarget(),
 		elementWeight(),
 	},
 	Declare: []Param{

@@ -95,7 +95,7 @@ func mapInputs() []Input {
 			Name: "distance", Role: Auxiliary, Domain: Real, Shape: "N,C,D,...", Doc: "φ for each class, as signed-distance-map makes it",
 			When: func(p Params) bool { return !computesDistance(p) },
 		},
-		{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: "a factor for each class in the boundary term; 0 leaves a class out"},
+		{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: "a factor for each class in the boundary term; 0 leaves it out"},
 		spacingInput(computesDistance),
 	}
 }

@@ -23,7 +23,7 @@ func pixelOffsetParam() Param {
 // boxInputs lists the inputs of a loss on pairs of boxes.
 func boxInputs() []Input {
 	return []Input{
-		{Name: "prediction", Role: Prediction, Domain: Boxes, Shape: "...,4", Doc: "the predicted boxes, four numbers on the last axis"},
+		{Name: "prediction", Role: Prediction, Domain: Boxes, Shape: "...,4", Doc: "the predicted boxes"},
 		{Name: "target", Role: Target, Domain: Boxes, Shape: "...,4", Doc: "the true box of each prediction"},
 	}
 }

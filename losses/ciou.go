@@ -26,7 +26,7 @@ and v is 0 for it. A box whose x2 is below its x1 (or that has a negative width)
 		Paper:    "Zheng, Wang, Liu, Li, Ye, Ren: Distance-IoU Loss, AAAI 2020, arXiv:1911.08287",
 		Declare:  []Param{boxesParam(), boxEpsilonParam("added to the three denominators; 1e-7 in public code")},
 		Build:    buildCIoU,
-		Accuracy: "that of DIoULoss, and as much again: a v = v²/(1 - IoU + v) changes by no more than its parts 1 - IoU and v do; v is formed from the angle between the boxes' diagonals, whose error is some eps, however small the boxes",
+		Accuracy: "that of diou, and as much again: a v = v²/(1 - IoU + v) changes by no more than its parts 1 - IoU and v do; v is formed from the angle between the boxes' diagonals, whose error is some eps, however small the boxes",
 		Figure:   heightsFigure(),
 	}, 0, func(pair boxPair, p Params) float64 {
 		return ciouValue(pair, p, pair.tradeOff(p.Float("epsilon")))

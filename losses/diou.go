@@ -20,7 +20,7 @@ A box whose x2 is below its x1 (or that has a negative width) is empty.`,
 	Paper:    "Zheng, Wang, Liu, Li, Ye, Ren: Distance-IoU Loss, AAAI 2020, arXiv:1911.08287",
 	Declare:  []Param{boxesParam(), boxEpsilonParam("added to both denominators, as in public code, where it is 1e-7")},
 	Build:    buildDIoU,
-	Accuracy: "that of the IoU, some 20 eps, see IoULoss; the offset of the centres is a sum of the two edges' differences and has an error of eps times these, so that large coordinates do not count",
+	Accuracy: "that of the IoU, some 20 eps, see iou; the offset of the centres is a sum of the two edges' differences and has an error of eps times these, so that large coordinates do not count",
 	Figure:   heightsFigure(),
 }, 0, diouValue, diouSlope, diouBound)
 

@@ -19,7 +19,7 @@ classes of 256x256 in float32. Where the shape is known beforehand, export refus
 2^28 elements.`,
 	Paper: "Felzenszwalb, Huttenlocher: Distance Transforms of Sampled Functions, Theory of Computing 8 (2012)",
 	Inputs: []Input{
-		maskInput("0 or 1; with one to several spatial axes, as in --shape mask=N,C,H,W"),
+		maskInput("with one to several spatial axes, as in --shape mask=N,C,H,W"),
 		spacingInput(nil),
 	},
 	Value: func(in Values, _ Params) (Terms, error) {

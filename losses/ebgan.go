@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	energyOutput = "the discriminator's energy, such as an auto-encoder's error, 0 or more; low means real"
+	energyOutput = "the discriminator's energy, such as an auto-encoder's error; low means real"
 	energyAxis   = "energy"
 	zhao         = "Zhao, Mathieu, LeCun: Energy-based Generative Adversarial Network, ICLR 2017, arXiv:1609.03126"
 )

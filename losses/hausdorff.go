@@ -42,13 +42,13 @@ Ignored positions count for nothing and belong to no true region.`,
 	}},
 	Build:    buildHausdorff,
 	Bound:    hausdorffBound,
-	Accuracy: "weight · (d_t^alpha + d_s^alpha) · [(|p - t| + e)² - (p - t)² + (p - t)² · (alpha · (error of d) + 8 eps)], where e is the error of p plus eps/2. " + activationAccuracy + ". The error of d is " + distanceAccuracy,
+	Accuracy: "weight · (d_t^alpha + d_s^alpha) · [(|p - t| + e)² - (p - t)² + (p - t)² · (alpha · (error of d) + 8 eps)], where e is the error of p plus eps/2; " + activationAccuracy + ". The error of d is " + distanceAccuracy,
 }
 
 func hausdorffInputs() []Input {
 	inputs := append(activatedInputs("N,C,D,..."), labelInputs(always)...)
 	return append(inputs,
-		Input{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: "a factor for each class; 0 leaves a class out"},
+		Input{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: "a factor for each class; 0 leaves it out"},
 		spacingInput(nil),
 	)
 }

@@ -20,7 +20,7 @@ reduction mean the sum is divided by the number of terms, whatever the weights.`
 	Paper: "Cortes, Vapnik: Support-Vector Networks, Machine Learning 20, 1995; squared: Lee, Mangasarian: SSVM, Computational Optimization and Applications 20, 2001",
 	Inputs: []Input{
 		{Name: "prediction", Role: Prediction, Domain: Real, Shape: "...", Doc: "one score a label; positive leans to 1"},
-		{Name: "target", Role: Target, Domain: Binary, Shape: "...", Doc: "the labels, 0 or 1; numbers in between are soft labels"},
+		binaryTarget(),
 		elementWeight(),
 	},
 	Declare: []Param{

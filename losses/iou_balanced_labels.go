@@ -23,7 +23,7 @@ type focus struct{ positive, negative, gamma float64 }
 func balancedLabelInputs() []Input {
 	first := []Input{
 		{Name: "logits", Role: Prediction, Domain: Real, Shape: "N,C,...", Doc: "one logit a class; positive leans to 1"},
-		{Name: "target", Role: Target, Domain: Binary, Shape: "N,C,...", Doc: "the labels of each class, 0 or 1, all 0 for a negative; numbers in between are soft labels"},
+		{Name: "target", Role: Target, Domain: Binary, Shape: "N,C,...", Doc: "the labels of each class, all 0 for a negative; numbers between 0 and 1 are soft labels"},
 		{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "N,C,...", Broadcast: true, Optional: true, Doc: "a factor for each term; broadcasts"},
 	}
 	var inputs []Input
@@ -75,7 +75,7 @@ func ofBalancedLabels(l Loss, focusOf func(Params) focus) *Loss {
 	l.Build = func(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 		return buildBalancedLabels(b, in, p, focusOf(p))
 	}
-	l.Accuracy = "4 + 3 gamma ULP relative for either side, as in SigmoidFocalLoss, and for the positive one what N inherits of it and of the IoU, and the number of terms in eps for the sums; a positive side is never more than the sum of all"
+	l.Accuracy = "4 + 3 gamma ULP relative for either side, as in sigmoid-focal, and for the positive one what N inherits of it and of the IoU, and the number of terms in eps for the sums; a positive side is never more than the sum of all"
 	return &l
 }
 

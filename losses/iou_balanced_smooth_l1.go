@@ -30,7 +30,7 @@ the same tensors as prediction and target where boxes are regressed as such.`,
 	Frozen:   frozenBalancedSmoothL1,
 	Build:    buildBalancedSmoothL1,
 	Bound:    balancedSmoothL1Bound,
-	Accuracy: "6 eps relative and the error of IoU^δ: where the IoU is an input that is 3 eps (1 + δ |log IoU|) relative, else that of IoULoss besides",
+	Accuracy: "6 eps relative and the error of IoU^δ: where the IoU is an input that is 3 eps (1 + δ |log IoU|) relative, else that of iou besides",
 	Figure: &Figure{
 		X: "IoU of a box whose smooth L1 is 1", From: 0, To: 1,
 		Curves: over(boxOfIoU, "delta", 0.0, 0.5, 1.0, 1.5),

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	rawOutput = "the discriminator's output, any number"
+	rawOutput = "the discriminator's raw output"
 	rawAxis   = "output of the discriminator"
 	mao       = "Mao, Li, Xie, Lau, Wang, Smolley: Least Squares Generative Adversarial Networks, ICCV 2017, arXiv:1611.04076"
 )

@@ -39,12 +39,12 @@ type Domain string
 // The domains an input can have.
 const (
 	Real         Domain = "any number"
-	Binary       Domain = "0 to 1" // labels, possibly soft
+	Binary       Domain = "0 or 1, or between" // labels, possibly soft
 	Distribution Domain = "0 to 1, summing to 1 over the classes"
 	ClassIndex   Domain = "class index 0 to C-1, or ignore_index"
 	NonNegative  Domain = "0 or more"
 	// UnitInterval is for predictions and auxiliary numbers; Binary is for labels.
-	UnitInterval    Domain = "0 to 1, both included"
+	UnitInterval    Domain = "0 to 1"
 	LogDistribution Domain = "logarithms of numbers summing to 1 over the classes"
 	Mask            Domain = "0 or 1"
 	Positive        Domain = "above 0"

@@ -267,7 +267,7 @@ func batchTogether(p Params) bool { return p.Bool("batch") }
 func regionInputs(weight string) []Input {
 	return append(activatedInputs("N,C,..."), []Input{
 		{Name: "target", Role: Target, Domain: ClassIndex, Shape: "N,...", When: hardTargets, Doc: "the index of the right class"},
-		{Name: "target", Role: Target, Domain: Binary, Shape: "N,C,...", When: softTargets, Doc: "a mask for each class, 0 or 1; numbers in between are shares"},
+		{Name: "target", Role: Target, Domain: Binary, Shape: "N,C,...", When: softTargets, Doc: "a mask for each class; numbers between 0 and 1 are shares"},
 		{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: weight},
 	}...)
 }

@@ -52,8 +52,13 @@ func alphas(p Params) (positive, negative float64) {
 func elementwise(weights ...Input) []Input {
 	return append([]Input{
 		{Name: "logits", Role: Prediction, Domain: Real, Shape: "...", Doc: "one logit a label; positive leans to 1"},
-		{Name: "target", Role: Target, Domain: Binary, Shape: "...", Doc: "the labels, 0 or 1; numbers in between are soft labels"},
+		binaryTarget(),
 	}, weights...)
+}
+
+// binaryTarget is the labels of a loss on independent ones.
+func binaryTarget() Input {
+	return Input{Name: "target", Role: Target, Domain: Binary, Shape: "...", Doc: "the labels; numbers between 0 and 1 are soft labels"}
 }
 
 func elementWeight() Input {

@@ -25,7 +25,7 @@ axis: 256 MiB for four classes of 256x256 in float32. Where the shape is known b
 export refuses more than 2^28 elements.`,
 	Paper: "Kervadec, Bouchtiba, Desrosiers, Granger, Dolz, Ben Ayed: Boundary loss for highly unbalanced segmentation, MIDL 2019, arXiv:1812.07032",
 	Inputs: []Input{
-		maskInput("0 or 1, 1 inside; with one to several spatial axes, as in --shape mask=N,C,H,W"),
+		maskInput("1 inside; with one to several spatial axes, as in --shape mask=N,C,H,W"),
 		spacingInput(nil),
 	},
 	Declare: []Param{insideParam()},

@@ -3,7 +3,7 @@ package losses
 import "github.com/onnxloss/onnxloss/ops"
 
 const (
-	criticOutput = "the critic's output, any number"
+	criticOutput = "the critic's raw output"
 	criticAxis   = "output of the critic"
 	arjovsky     = "Arjovsky, Chintala, Bottou: Wasserstein Generative Adversarial Networks, ICML 2017, arXiv:1701.07875"
 )
