@@ -239,7 +239,7 @@ func TestBoundaryLossesRefuseWhatTheyWouldNotLookAt(t *testing.T) {
 func TestGraphsOfBoundaryLossesRefuseALabelThatIsNoClass(t *testing.T) {
 	shape := ops.Shape{ops.Symbolic("N"), ops.Symbolic("C"), ops.Symbolic("W")}
 	for _, loss := range []*losses.Loss{losses.Boundary, losses.BoundaryDice, losses.Hausdorff} {
-		session := load(t, loss, export.Options{Reduction: losses.None, Shapes: map[string]ops.Shape{"prediction": shape}})
+		session := load(t, loss, paramsOf(t, loss, nil), export.Options{Reduction: losses.None, Shapes: map[string]ops.Shape{"prediction": shape}})
 		for label, taken := range map[int64]bool{0: true, 2: true, -100: true, 3: false, -1: false} {
 			in := map[string]engine.Tensor{
 				"prediction": engine.Must([]int{1, 3, 2}, []float32{1, 2, 3, 4, 5, 6}),

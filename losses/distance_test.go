@@ -6,13 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/ops"
-	"github.com/onnxloss/onnxloss/runtime/engine"
-	"github.com/onnxloss/onnxloss/runtime/interp"
 )
 
 func head(t *testing.T, l *losses.Loss, settings map[string]any, in losses.Values) losses.Array {
@@ -122,39 +118,6 @@ func TestTheGraphsDistancesAreTheReferences(t *testing.T) {
 			}
 		})
 	}
-}
-
-// load exports a loss with its default parameters and loads it.
-func load(t *testing.T, l *losses.Loss, o export.Options) engine.Session {
-	t.Helper()
-	model, err := export.Model(l, paramsOf(t, l, nil), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := proto.Marshal(model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := interp.New().Load(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { session.Close() })
-	return session
-}
-
-// runGraph exports a head in float64 and runs it.
-func runGraph(t *testing.T, l *losses.Loss, o export.Options, in losses.Values) []float64 {
-	t.Helper()
-	tensors := map[string]engine.Tensor{}
-	for name, a := range in {
-		tensors[name] = engine.Must(a.Shape, a.Data)
-	}
-	out, err := load(t, l, o).Run(tensors)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out[l.Output()].Float64s()
 }
 
 func TestSignedDistancesOfDegenerateMasks(t *testing.T) {

@@ -117,29 +117,36 @@ func iteratedTop(gaps []float64, t float64, steps int64) float64 {
 	return top
 }
 
-// bisected is the published bisection for t < 1. It starts from the bracket for all
-// classes that can have a probability at all.
+// bisected is where the published bisection for t < 1 ends.
 func bisected(gaps []float64, t float64, steps int64) float64 {
+	low, high := bisection(gaps, t, steps, func(_, _ float64) {})
+	return (low + high) / 2
+}
+
+// bisection starts from the bracket for all classes that can have a probability at
+// all. It hands each step the width of its bracket and the sum in the middle.
+func bisection(gaps []float64, t float64, steps int64, at func(width, sum float64)) (low, high float64) {
 	count := 0.0
 	for _, gap := range gaps {
 		if gap < 1/(1-t) {
 			count++
 		}
 	}
-	low, high := 0.0, -LogT(1/count, t)
+	low, high = 0.0, -LogT(1/count, t)
 	for range steps {
 		middle := (low + high) / 2
 		sum := 0.0
 		for _, gap := range gaps {
 			sum += ExpT(-gap-middle, t)
 		}
+		at(high-low, sum)
 		if sum < 1 {
 			high = middle
 		} else {
 			low = middle
 		}
 	}
-	return (low + high) / 2
+	return low, high
 }
 
 // clipped says that a probability is 0 and stays so when its logit moves a little, as

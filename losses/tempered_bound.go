@@ -61,31 +61,17 @@ func widened(logP, eps float64) float64 {
 // undecided is how far the end of the published bisection moves where a sum is so
 // close to 1, or a class so close to having no probability, that rounding decides.
 func undecided(gaps []float64, t float64, steps int64, tolerance float64) float64 {
-	count, edge := 0.0, 0.0
+	edge := 0.0
 	for _, gap := range gaps {
-		if gap < 1/(1-t) {
-			count++
-		}
 		if math.Abs(gap*(1-t)-1) < tolerance {
 			edge = 1 / (1 - t)
 		}
 	}
-	low, high := 0.0, -LogT(1/count, t)
-	for range steps {
-		middle := (low + high) / 2
-		sum := 0.0
-		for _, gap := range gaps {
-			sum += ExpT(-gap-middle, t)
-		}
+	bisection(gaps, t, steps, func(width, sum float64) {
 		if math.Abs(sum-1) < tolerance {
-			edge += high - low
+			edge += width
 		}
-		if sum < 1 {
-			high = middle
-		} else {
-			low = middle
-		}
-	}
+	})
 	return edge
 }
 

@@ -4,59 +4,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
-	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/ops"
-	"github.com/onnxloss/onnxloss/runtime/engine"
-	"github.com/onnxloss/onnxloss/runtime/interp"
 )
-
-// lowered runs a loss's graph on inputs that the element type holds.
-func lowered(t *testing.T, l *losses.Loss, p losses.Params, dtype ops.DType, in losses.Values) []float64 {
-	t.Helper()
-	shapes := map[string]ops.Shape{}
-	for name, a := range in {
-		shapes[name] = ops.Shape{}
-		for _, d := range a.Shape {
-			shapes[name] = append(shapes[name], ops.Fixed(d))
-		}
-	}
-	model, err := export.Model(l, p, export.Options{DType: dtype, Reduction: losses.None, Shapes: shapes})
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := proto.Marshal(model)
-	if err != nil {
-		t.Fatal(err)
-	}
-	session, err := interp.New().Load(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer session.Close()
-	tensors := map[string]engine.Tensor{}
-	for name, a := range in {
-		held := dtype
-		if slices.ContainsFunc(l.InputsFor(p), func(in losses.Input) bool { return in.Name == name && in.Domain == losses.ClassIndex }) {
-			held = ops.Int64
-		}
-		tensor, err := engine.FromFloat64s(held, a.Shape, a.Data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tensors[name] = tensor
-	}
-	out, err := session.Run(tensors)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out[model.Graph.Output[0].GetName()].Float64s()
-}
 
 // hardRows are logits for which an iteration for the normalization is slow: ties,
 // few likely classes before many unlikely ones whose probabilities add up to about
