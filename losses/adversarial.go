@@ -141,12 +141,6 @@ func buildPartners(b *ops.Builder, fakes ops.Value, p Params) ops.Value {
 	return b.Label(buildMean(b, fakes), "mean_of_fake")
 }
 
-// buildMean counts at run time what it divides by, so that a mean over nothing is
-// NaN on every engine.
-func buildMean(b *ops.Builder, x ops.Value) ops.Value {
-	return b.Div(b.ReduceSum(x, false), b.Cast(b.SizeOf(x), x.DType()))
-}
-
 // generator makes Inputs, Value, Gradient and Bound of a loss on the
 // discriminator's output for generated data.
 func generator(l Loss, d Domain, output string, sideOf func(Params) oneSide) *Loss {

@@ -97,6 +97,15 @@ func (a Array) broadcast(shape []int) (Array, error) {
 	return full, nil
 }
 
+// sampleOf is the data of the i-th sample, along the first axis.
+func sampleOf(a Array, i int) []float64 {
+	size := sampleSize(a)
+	return a.Data[i*size : (i+1)*size]
+}
+
+// sampleSize is how many numbers a sample has.
+func sampleSize(a Array) int { return len(a.Data) / max(1, a.Shape[0]) }
+
 // classes is how a tensor [N, C, d1, ...] is walked: for each of the outer
 // samples and inner positions, the classes lie inner apart.
 type classes struct{ outer, count, inner int }

@@ -247,7 +247,7 @@ func buildMasks(b *ops.Builder, x, target ops.Value, p Params) (mask, keep ops.V
 // buildTermCounts is, in the shape of x, the weight of the class where the position
 // counts, else 0.
 func buildTermCounts(b *ops.Builder, x, weight, keep ops.Value) ops.Value {
-	counts := b.Filled(b.ShapeOf(x), x.DType(), 1, x.Shape())
+	counts := onesLike(b, x)
 	if keep.Present() {
 		counts = b.Mul(counts, keep)
 	}

@@ -72,10 +72,9 @@ func factors(in Values, p Params) (dice, alpha float64) {
 
 // bySample adds up, for each sample, what there is of its terms.
 func bySample(terms Array) []float64 {
-	c := classesOf(terms)
-	sums := make([]float64, c.outer)
+	sums := make([]float64, terms.Shape[0])
 	for n := range sums {
-		sums[n] = sum(terms.Data[n*c.count*c.inner : (n+1)*c.count*c.inner])
+		sums[n] = sum(sampleOf(terms, n))
 	}
 	return sums
 }

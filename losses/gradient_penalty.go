@@ -55,7 +55,7 @@ the R2 penalty. gamma is included: for figures without it set 1, which leaves th
 		return ops.Terms{Loss: b.Label(b.Mul(squares, b.Scalar(squares, p.Float("gamma")/2)), "penalty")}
 	},
 	Bound: func(in Values, p Params, eps float64) (Array, error) {
-		return relativeBound(r1Value, in, p, eps*(float64(widthOf(in["gradient"]))/2+1))
+		return relativeBound(r1Value, in, p, eps*(float64(sampleSize(in["gradient"]))/2+1))
 	},
 	Accuracy: "n/2 + 1 ULP relative for a gradient of n numbers: squares do not cancel, adding up rounds as often as there are numbers",
 	Figure:   &Figure{X: normAxis, From: 0, To: 3, Curves: over(ofNorm, "gamma", 10, 1)},
@@ -73,7 +73,7 @@ func r1Value(in Values, p Params) (Terms, error) {
 	loss := Zeros(g.Shape[:1])
 	for i := range loss.Data {
 		squares := 0.0
-		for _, x := range rowOf(g, i) {
+		for _, x := range sampleOf(g, i) {
 			squares += x * x
 		}
 		loss.Data[i] = p.Float("gamma") / 2 * squares
@@ -85,8 +85,8 @@ func r1Gradient(in Values, p Params, upstream Array) (Values, error) {
 	g := in["gradient"]
 	slope := Zeros(g.Shape)
 	for i, u := range upstream.Data {
-		row := rowOf(slope, i)
-		for j, x := range rowOf(g, i) {
+		row := sampleOf(slope, i)
+		for j, x := range sampleOf(g, i) {
 			row[j] = u * p.Float("gamma") * x
 		}
 	}
@@ -124,15 +124,6 @@ func ofNorm(label string, settings map[string]any) Curve {
 	return Curve{Label: label, Settings: settings, At: func(x float64) Values { return Values{"gradient": single(x)} }}
 }
 
-// rowOf is the i-th sample of an array.
-func rowOf(a Array, i int) []float64 {
-	width := widthOf(a)
-	return a.Data[i*width : (i+1)*width]
-}
-
-// widthOf is how many numbers a sample has.
-func widthOf(a Array) int { return len(a.Data) / max(1, a.Shape[0]) }
-
 // euclidean is the norm of a vector, by its largest element, so that no square
 // overflows or vanishes; epsilon is added under the root.
 func euclidean(vector []float64, epsilon float64) float64 {
@@ -157,7 +148,7 @@ func norms(g Array, p Params) []float64 {
 	}
 	all := Zeros(g.Shape[:1]).Data
 	for i := range all {
-		all[i] = euclidean(rowOf(g, i), epsilon)
+		all[i] = euclidean(sampleOf(g, i), epsilon)
 	}
 	return all
 }
@@ -186,8 +177,8 @@ func normPenaltyGradient(in Values, p Params, upstream Array) (Values, error) {
 			u = total
 		}
 		factor := u * 2 * p.Float("coefficient") * (norm - p.Float("target_norm"))
-		row := rowOf(slope, i)
-		for j, x := range rowOf(g, i) {
+		row := sampleOf(slope, i)
+		for j, x := range sampleOf(g, i) {
 			row[j] = factor * (x / norm)
 		}
 	}
@@ -199,7 +190,7 @@ func normPenaltyBound(in Values, p Params, eps float64) (Array, error) {
 	bound := Zeros(g.Shape[:1])
 	coefficient, target := p.Float("coefficient"), p.Float("target_norm")
 	for i, norm := range norms(g, p) {
-		count := widthOf(g)
+		count := sampleSize(g)
 		if batchTogether(p) {
 			count = len(g.Data)
 		}

@@ -20,7 +20,7 @@ outlier pulls no harder than an error of δ.`,
 	},
 	Figure: &Figure{X: "error", From: -3, To: 3, Curves: over(ofError, "delta", 0.5, 1.0, 2.0)},
 	Build: func(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
-		return ops.Terms{Loss: b.Label(buildHuber(b, in, p.Float("delta")), "huber")}
+		return ops.Terms{Loss: b.Label(buildHuber(b, in["prediction"], in["target"], p.Float("delta")), "huber")}
 	},
 }, func(d float64, p Params) float64 { return huber(d, p.Float("delta")) },
 	func(d float64, p Params) float64 {

@@ -315,26 +315,6 @@ func shifted(b *ops.Builder, x ops.Value, axis, radius, k int) ops.Value {
 	return b.Slice(x, axis, radius+k, end)
 }
 
-// plus adds to a sum that may still be empty.
-func plus(b *ops.Builder, sum, x ops.Value) ops.Value {
-	if !sum.Present() {
-		return x
-	}
-	return b.Add(sum, x)
-}
-
-func times(b *ops.Builder, x ops.Value, factor float64) ops.Value {
-	if factor == 1 {
-		return x
-	}
-	return b.Mul(x, b.Scalar(x, factor))
-}
-
-// onesLike makes ones of a value's shape.
-func onesLike(b *ops.Builder, x ops.Value) ops.Value {
-	return b.Filled(b.ShapeOf(x), x.DType(), 1, x.Shape())
-}
-
 // difference is a - b of two images of one shape.
 func difference(a, b Array) Array {
 	d := Zeros(a.Shape)

@@ -217,7 +217,7 @@ func buildSampleIoU(b *ops.Builder, in map[string]ops.Value, p Params, exponent 
 		iou, _, _ = buildBoxes(b, in["predicted_boxes"], in["target_boxes"], iouParams(p)).buildIoU(b, iouParams(p))
 	}
 	if p.Float(exponent) == 0 { // in the shape of the IoU, unlike the power 0
-		return b.Filled(b.ShapeOf(iou), iou.DType(), 1, iou.Shape())
+		return onesLike(b, iou)
 	}
 	return b.PowConst(iou, p.Float(exponent))
 }

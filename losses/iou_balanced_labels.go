@@ -196,5 +196,5 @@ func buildSides(b *ops.Builder, x, y ops.Value, f focus) (positives, negatives o
 // buildCounts is 1 for each term of a loss whose weight is above 0, else 0.
 func buildCounts(b *ops.Builder, loss, weight ops.Value) ops.Value {
 	counts := b.Cast(b.Greater(weight, b.Scalar(weight, 0)), loss.DType())
-	return scale(b, b.Filled(b.ShapeOf(loss), loss.DType(), 1, loss.Shape()), counts)
+	return scale(b, onesLike(b, loss), counts)
 }

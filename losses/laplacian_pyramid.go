@@ -203,14 +203,7 @@ func levelWeight(level Array, l int, p Params) float64 {
 	if !p.Bool("average") || len(level.Data) == 0 {
 		return weight
 	}
-	perSample := len(level.Data) / level.Shape[0]
-	return weight / float64(p.Int("levels")) / float64(perSample)
-}
-
-// perSample is the data of one sample.
-func perSample(a Array, sample int) []float64 {
-	size := len(a.Data) / a.Shape[0]
-	return a.Data[sample*size : (sample+1)*size]
+	return weight / float64(p.Int("levels")) / float64(sampleSize(level))
 }
 
 func laplacianPyramidValue(in Values, p Params) (Terms, error) {
@@ -219,7 +212,7 @@ func laplacianPyramidValue(in Values, p Params) (Terms, error) {
 	for l, level := range pyramid(d, int(p.Int("levels")), false) {
 		weight := levelWeight(level, l, p)
 		for n := range loss.Data {
-			for _, x := range perSample(level, n) {
+			for _, x := range sampleOf(level, n) {
 				loss.Data[n] += weight * math.Abs(x)
 			}
 		}
@@ -233,7 +226,7 @@ func laplacianPyramidGradient(in Values, p Params, upstream Array) (Values, erro
 	for l, level := range levels {
 		weight := levelWeight(level, l, p)
 		for n, u := range upstream.Data {
-			sample := perSample(level, n)
+			sample := sampleOf(level, n)
 			for i, x := range sample {
 				sample[i] = u * weight * sign(x)
 			}
@@ -252,7 +245,7 @@ func laplacianPyramidBound(in Values, p Params, eps float64) (Array, error) {
 	for l, level := range pyramid(d, int(p.Int("levels")), true) {
 		weight := levelWeight(level, l, p)
 		for n := range bound.Data {
-			sample := perSample(level, n)
+			sample := sampleOf(level, n)
 			for _, x := range sample {
 				bound.Data[n] += weight * x * eps * (float64(8+4*l) + float64(len(sample))/2)
 			}

@@ -385,7 +385,7 @@ func (r regions) terms(b *ops.Builder, loss, classWeight ops.Value) ops.Terms {
 	case classWeight.Present():
 		factor = b.Mul(factor, classWeight)
 	}
-	ones := b.Filled(b.ShapeOf(loss), loss.DType(), 1, loss.Shape())
+	ones := onesLike(b, loss)
 	return ops.Terms{Loss: scale(b, loss, factor), Weight: b.Label(scale(b, ones, factor), "weight_of_region")}
 }
 

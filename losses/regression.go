@@ -62,10 +62,10 @@ func huber(d, delta float64) float64 {
 	return delta * (size - delta/2)
 }
 
-// buildHuber is m (|d| - m/2) with m = min(|d|, delta), where nothing cancels: the
+// buildHuber is, of d = x - y, m (|d| - m/2) with m = min(|d|, delta), where nothing cancels: the
 // bracket is at least |d|/2.
-func buildHuber(b *ops.Builder, in map[string]ops.Value, delta float64) ops.Value {
-	size := b.Label(b.Abs(b.Sub(in["prediction"], in["target"])), "size")
+func buildHuber(b *ops.Builder, x, y ops.Value, delta float64) ops.Value {
+	size := b.Label(b.Abs(b.Sub(x, y)), "size")
 	m := b.Label(b.Min(size, b.Scalar(size, delta)), "capped_size")
 	return b.Mul(m, b.Sub(size, b.Mul(m, b.Scalar(m, 0.5))))
 }

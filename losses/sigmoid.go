@@ -1,10 +1,6 @@
 package losses
 
-import (
-	"math"
-
-	"github.com/onnxloss/onnxloss/ops"
-)
+import "math"
 
 // softplus is log(1 + e^x), without overflow and with a small relative error at
 // both ends.
@@ -86,9 +82,4 @@ func optional(in Values, name string, shape []int) Array {
 		return Filled(shape, math.NaN())
 	}
 	return full
-}
-
-// scale multiplies a loss by a factor that broadcasts to it.
-func scale(b *ops.Builder, loss, factor ops.Value) ops.Value {
-	return b.Assume(b.Mul(loss, factor), loss.Shape())
 }

@@ -44,7 +44,7 @@ func buildSmoothL1(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms 
 	if beta == 0 {
 		return L1.Build(b, in, p)
 	}
-	loss := buildHuber(b, in, beta)
+	loss := buildHuber(b, in["prediction"], in["target"], beta)
 	if beta != 1 {
 		loss = b.Div(loss, b.Scalar(loss, beta))
 	}

@@ -151,7 +151,7 @@ func buildStyle(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	ours, theirs := buildGram(b, in["prediction"]), buildGram(b, in["style"])
 	var distances ops.Value
 	if p.String("norm") == "smooth_l1" {
-		distances = buildHuber(b, map[string]ops.Value{"prediction": ours, "target": theirs}, 1)
+		distances = buildHuber(b, ours, theirs, 1)
 	} else {
 		d := b.Label(b.Sub(ours, theirs), "gram_difference")
 		distances = b.Mul(d, d)
