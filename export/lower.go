@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
@@ -213,43 +212,41 @@ func (p piece) addTo(model *onnxpb.ModelProto, output string) error {
 	return nil
 }
 
-// The IR versions that brought functions, and several bodies under one name.
-const (
-	irFunctions = 8
-	irOverloads = 10
-)
+// irFunctions is the IR version that brought functions.
+const irFunctions = 8
 
-// addFunction adds a body, or finds the same one. A second body under the same
-// name becomes an overload. It returns the IR version that this needs.
+// addFunction adds a body, or finds the same one. A second body under the same name
+// gets a number and the call with it: overloads are what ONNX has for that, but
+// ONNX Runtime before the middle of 2026 and the reference evaluator take one body
+// for all of them. It returns the IR version that this needs.
 func addFunction(model *onnxpb.ModelProto, function *onnxpb.FunctionProto, call *onnxpb.NodeProto) (int, error) {
 	if opsetOf(model.OpsetImport, Domain) == 0 {
 		model.OpsetImport = append(model.OpsetImport, opsetImport(Domain, DomainVersion))
 	}
-	overloads := 0
-	for _, known := range model.Functions {
-		if known.GetDomain() != Domain || known.GetName() != function.GetName() {
-			continue
+	base := function.GetName()
+	for number := 2; ; number++ {
+		known := functionNamed(model, function.GetName())
+		if known == nil {
+			model.Functions = append(model.Functions, function)
+			return irFunctions, nil
 		}
-		function.Overload = known.Overload
 		same, err := sameMessage(known, function)
-		if err != nil {
+		if err != nil || same {
 			return 0, err
 		}
-		if same {
-			call.Overload = known.Overload
-			return 0, nil
+		name := fmt.Sprintf("%s_%d", base, number)
+		function.Name, call.OpType = proto.String(name), proto.String(name)
+	}
+}
+
+// functionNamed finds the body of a loss, or any of its overloads; nil is none.
+func functionNamed(model *onnxpb.ModelProto, name string) *onnxpb.FunctionProto {
+	for _, f := range model.Functions {
+		if f.GetDomain() == Domain && f.GetName() == name {
+			return f
 		}
-		overloads++
 	}
-	function.Overload = nil
-	needed := irFunctions
-	if overloads > 0 {
-		name := strconv.Itoa(overloads + 1)
-		function.Overload, call.Overload = &name, &name
-		needed = irOverloads
-	}
-	model.Functions = append(model.Functions, function)
-	return needed, nil
+	return nil
 }
 
 func sameMessage(a, b proto.Message) (bool, error) {

@@ -95,10 +95,10 @@ func scaledBy(a Array, factor float64) Array {
 	return a
 }
 
-// buildGram is F Fᵀ / (C·H·W) of [N, C, ...]: the quotient is taken of the matrix of
-// channels by channels, which is smaller than the features. The positions are counted
-// on one channel: Reshape does not find out a size of an empty batch, and to divide
-// whole numbers by no channels ends the process in some engines.
+// buildGram is F Fᵀ / (C·H·W) of [N, C, ...]: but in float64, the quotient is taken of
+// the matrix of channels by channels, which is smaller than the features. The positions
+// are counted on one channel: Reshape does not find out a size of an empty batch, and
+// to divide whole numbers by no channels ends the process in some engines.
 func buildGram(b *ops.Builder, features ops.Value) ops.Value {
 	shape := b.ShapeOf(features)
 	positions := b.Label(entriesOf(b, b.Flatten(b.Slice(features, 1, 0, 1))), "positions")
@@ -107,9 +107,14 @@ func buildGram(b *ops.Builder, features ops.Value) ops.Value {
 		known[0], known[1] = s[0], s[1]
 	}
 	maps := b.Label(b.Reshape(features, b.Concat(0, b.Slice(shape, 0, 0, 2), positions), known), "feature_maps")
-	product := b.MatMul(maps, b.Transpose(maps, 0, 2, 1))
-	entries := b.Label(b.Mul(b.Slice(shape, 0, 1, 2), positions), "entries")
-	return b.Label(b.Div(product, b.Cast(entries, product.DType())), "gram_matrix")
+	turned := b.Transpose(maps, 0, 2, 1)
+	entries := b.Cast(b.Label(b.Mul(b.Slice(shape, 0, 1, 2), positions), "entries"), maps.DType())
+	if maps.DType() == ops.Float64 {
+		// ONNX Runtime 1.23 makes one node of a Transpose and a MatMul that it then has
+		// no float64 kernel for. A quotient between the two keeps them apart.
+		return b.Label(b.MatMul(maps, b.Div(turned, entries)), "gram_matrix")
+	}
+	return b.Label(b.Div(b.MatMul(maps, turned), entries), "gram_matrix")
 }
 
 // entriesOf counts the numbers in a row of a matrix, as a vector of one.

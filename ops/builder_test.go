@@ -234,6 +234,7 @@ func operatorCases() []operatorCase {
 		unary("Detach", func(b *builder, x value) value { return b.Detach(x, "held") }, vector(1, 2), vector(1, 2)),
 		{"Gather", 9, []engine.Tensor{vector(5, 6, 7), whole(2, 0)}, func(b *builder, in []value) value { return b.Gather(in[0], in[1], 0) }, vector(7, 5)},
 		{"GatherElements", 11, []engine.Tensor{sample, engine.Must([]int{2, 1}, []int64{2, 1})}, func(b *builder, in []value) value { return b.GatherElements(in[0], in[1], 1) }, table(2, 1, 3, 6)},
+		{"GatherElements from the end", 11, []engine.Tensor{sample, engine.Must([]int{2, 1}, []int64{2, 1})}, func(b *builder, in []value) value { return b.GatherElements(in[0], in[1], -1) }, table(2, 1, 3, 6)},
 		unary("Filled", func(b *builder, x value) value { return b.Filled(b.ShapeOf(x), ops.Float32, 0.5, x.Shape()) }, vector(1, 2), vector(0.5, 0.5)),
 		{"AlongAxis1", 9, []engine.Tensor{vector(10, 20, 30), sample}, func(b *builder, in []value) value { return b.Add(in[1], b.AlongAxis1(in[0], in[1])) }, table(2, 3, 11, 22, 33, 14, 26, 35)},
 		{"Range", 11, []engine.Tensor{engine.Scalar[int64](3)}, func(b *builder, in []value) value { return b.Range(in[0]) }, whole(0, 1, 2)},

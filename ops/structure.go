@@ -189,10 +189,14 @@ func (b *Builder) Gather(x, indices Value, axis int) Value {
 }
 
 // GatherElements takes, for each element of indices, the entry of x at the same
-// place but for its position along axis. It needs opset 11.
+// place but for its position along axis; one below 0 counts from the end. It needs
+// opset 11.
 func (b *Builder) GatherElements(x, indices Value, axis int) Value {
 	if b.opset < 11 {
 		b.fail("GatherElements needs opset 11, got %d", b.opset)
+	}
+	if s := x.Shape(); s.Known() { // ONNX's reference evaluator gets a negative axis wrong
+		axis = fromStart(axis, len(s))
 	}
 	return b.emit("GatherElements", x.DType(), indices.Shape(), []Value{x, indices}, IntAttribute("axis", int64(axis)))
 }

@@ -50,6 +50,32 @@ def softmax_focal(x, t):
     return -((1 - log_p.exp()) ** 2.0) * log_p
 
 
+def giou(x, t):
+    return torchvision.ops.generalized_box_iou_loss(x, t)
+
+
+def ciou(x, t):
+    return torchvision.ops.complete_box_iou_loss(x, t)
+
+
+def generalized_dice(x, t):
+    p = F.softmax(x, dim=1)
+    y = F.one_hot(t, x.shape[1]).permute(0, 3, 1, 2).to(x.dtype)
+    size = y.sum((2, 3))
+    w = torch.where(size > 0, 1 / size**2, torch.zeros_like(size))
+    return 1 - 2 * (w * (p * y).sum((2, 3))).sum(1) / (w * (p + y).sum((2, 3))).sum(1)
+
+
+def gram(x):
+    n, c, h, w = x.shape
+    f = x.reshape(n, c, h * w)
+    return f @ f.transpose(1, 2) / (c * h * w)
+
+
+def style(x, s):
+    return ((gram(x) - gram(s)) ** 2).sum((1, 2))
+
+
 def save(path, function, logits, target, axes):
     torch.onnx.export(
         Loss(function),
@@ -77,6 +103,15 @@ def main(folder):
         save(folder / f"{f.__name__}.onnx", f, torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64), rows)
         logits, target = torch.zeros(2, 3, 4, 5), torch.zeros(2, 4, 5, dtype=torch.int64)
         save(folder / f"{f.__name__}_2d.onnx", f, logits, target, image)
+
+    boxes = torch.tensor([[0.0, 0, 2, 2], [1, 1, 3, 4]])
+    for f in [giou, ciou]:
+        save(folder / f"{f.__name__}.onnx", f, boxes, boxes + 1, vector)
+    logits, target = torch.zeros(2, 3, 4, 5), torch.zeros(2, 4, 5, dtype=torch.int64)
+    per_sample = {**image, "loss": {0: "n"}}
+    save(folder / "generalized_dice.onnx", generalized_dice, logits, target, per_sample)
+    per_sample["target"] = {0: "s", 1: "c", 2: "u", 3: "v"}
+    save(folder / "style.onnx", style, torch.zeros(2, 8, 4, 5), torch.zeros(1, 8, 6, 5), per_sample)
 
 
 main(sys.argv[1])
