@@ -216,6 +216,9 @@ func mapRegionsMonai(c goldenCase, loss *losses.Loss, known ...string) (mapped, 
 	if err != nil {
 		return mapped{}, err
 	}
+	if dr := settings["smooth_dr"].(float64); dr > 0 && dr < 1 {
+		m.gradientRounding = 8 * 0x1p-53 / dr // slopes of an empty class's ratio cancel
+	}
 	rows, chosen, dropped := count, count, 0 // terms in a row
 	switch {
 	case loss == losses.GeneralizedDice:
