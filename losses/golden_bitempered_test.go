@@ -241,11 +241,18 @@ func converged(published, exact mapped) bool {
 		if len(m.also) > 0 {
 			m = m.also[0]
 		}
-		p, err := m.loss.Evaluate(m.in, m.params, losses.None)
-		if err != nil {
-			return nil
+		var both []float64 // the other class of a pair is that of the opposite logit
+		for _, sign := range []float64{1, -1} {
+			p, err := m.loss.Evaluate(losses.Values{"logits": scaled(m.in["logits"], sign)}, m.params, losses.None)
+			if err != nil {
+				return nil
+			}
+			both = append(both, p.Data...)
+			if m.loss != losses.TemperedSigmoid {
+				break
+			}
 		}
-		return p.Data
+		return both
 	}
 	p := evaluate(published)
 	for i, want := range evaluate(exact) {
