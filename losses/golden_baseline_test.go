@@ -108,7 +108,11 @@ func mapKL(c goldenCase) (mapped, error) {
 	}
 	m.params["per_class"] = true
 	m.outputs = map[string]losses.Reduction{"none": losses.None, "mean": losses.Mean, "sum": losses.Sum, "batchmean": losses.Sum}
-	m.scale = map[string]float64{"batchmean": 1 / float64(c.Inputs["x"].Shape[0])}
+	samples := c.Inputs["x"].Shape[0]
+	m.scale = map[string]float64{"batchmean": 1 / float64(max(1, samples))}
+	if samples == 0 {
+		m.without = map[string]string{"batchmean": "a mean over nothing"}
+	}
 	if sum := c.Expected["sum"]; len(sum.Data) == 1 && math.IsNaN(float64(sum.Data[0])) && infiniteDivergence(c) {
 		reason := "the divergence is infinite, since the prediction rules out what the target has; the reference's sum is NaN, for it takes 0 · log 0 for NaN"
 		m.without = map[string]string{"mean": reason, "sum": reason, "batchmean": reason}

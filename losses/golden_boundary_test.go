@@ -118,6 +118,7 @@ func mapSignedDistance(c goldenCase) (mapped, error) {
 	if err != nil {
 		return m, err
 	}
+	m.rounding = 0x1p-52 // of a distance of 1, from which 1 is taken
 	dtype, _ := c.Params["dtype"].(string)
 	if dtype == "none" || dtype == "" {
 		dtype, _ = c.Params["seg_dtype"].(string)

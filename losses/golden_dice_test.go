@@ -22,7 +22,30 @@ var diceMappings = map[string]mapping{
 
 var diceExclusions = []goldenExclusion{}
 
-var diceElsewhere = []goldenExclusion{}
+var diceElsewhere = slices.Concat(
+	ofMonai("soft_label takes |p| for p, so that a prediction below 0 counts as one above", negativeSoftLabel),
+	ofMonai("smooth_nr without smooth_dr: the loss of an empty class is infinite, ours refuses that", func(c goldenCase) bool {
+		nr, given := c.Params["smooth_nr"]
+		return c.Params["smooth_dr"] == 0.0 && (!given || nr != 0.0)
+	}),
+)
+
+// ofMonai is an exclusion from all of MONAI's losses on regions.
+func ofMonai(reason string, when func(goldenCase) bool) []goldenExclusion {
+	var all []goldenExclusion
+	for _, kind := range []string{"dice_monai", "dice_monai_nosmooth", "generalized_dice_monai", "tversky_monai"} {
+		all = append(all, goldenExclusion{"boundary/" + kind, reason, when})
+	}
+	return all
+}
+
+func negativeSoftLabel(c goldenCase) bool {
+	x := c.Inputs["x"].array()
+	_, count, _ := split(x.Shape)
+	return c.Params["soft_label"] == true && c.Params["squared_pred"] != true &&
+		monaiActivation(c.Params, count) == "none" &&
+		slices.ContainsFunc(x.Data, func(p float64) bool { return p < 0 })
+}
 
 // mapDiceOfProbabilities: of probabilities and masks, the classes idc, 1e-10 in both
 // places.
@@ -120,7 +143,7 @@ func mapFocalOfProbabilities(c goldenCase) (mapped, error) {
 	byP := losses.Zeros(p.Shape)
 	for i, x := range p.Data {
 		byP.Data[i] = by["prediction"].Data[i] / (x + 1e-10)
-		if y.Data[i] != 0 && gamma != 0 {
+		if by["target"].Data[i] != 0 && y.Data[i] != 0 && gamma != 0 {
 			byP.Data[i] -= by["target"].Data[i] * gamma * math.Pow(1-x, gamma-1) * y.Data[i]
 		}
 	}
@@ -186,9 +209,15 @@ func mapRegionsMonai(c goldenCase, loss *losses.Loss, known ...string) (mapped, 
 	if err != nil {
 		return mapped{}, err
 	}
+	if settings["intersection"] == "minimum" && settings["activation"] == "none" && slices.Contains(in["prediction"].Data, 0) {
+		m.withoutGradient = "soft_label takes |p| for p, whose slope at p = 0 it has as 0"
+	}
 	terms, err := loss.Terms(in, m.params)
 	if err != nil {
 		return mapped{}, err
+	}
+	if dr := settings["smooth_dr"].(float64); dr > 0 && dr < 1 {
+		m.gradientRounding = 8 * 0x1p-53 / dr // slopes of an empty class's ratio cancel
 	}
 	rows, chosen, dropped := count, count, 0 // terms in a row
 	switch {
@@ -218,11 +247,14 @@ func monaiActivation(settings map[string]any, count int) string {
 // which MONAI's own weights have no number.
 func monaiWeight(c goldenCase, count int, background bool) losses.Array {
 	weight := losses.Filled([]int{count}, 1)
-	given := c.Inputs["weight"].array()
+	given, kept := c.Inputs["weight"].array(), count
+	if !background {
+		kept--
+	}
 	switch {
-	case count > 1 && len(given.Data) == 1: // one number for all
+	case kept > 1 && len(given.Data) == 1: // one number for all
 		weight = losses.Filled([]int{count}, given.Data[0])
-	case count > 1: // of one class it is left out
+	case kept > 1: // of one class it is left out
 		copy(weight.Data[count-len(given.Data):], given.Data)
 	}
 	if !background {

@@ -97,8 +97,8 @@ func mapSoftmaxMonai(c goldenCase) (mapped, error) {
 	return mapMonai(c, losses.SoftmaxFocal, map[string]any{"soft_targets": true, "per_class": true})
 }
 
-// mapMonai: without background, channel 0 is dropped before the softmax, and then
-// alpha with it in the softmax form. Its sum is over means: of the spatial axes, or
+// mapMonai: without background, channel 0 is dropped before the softmax unless it is
+// the only one, and then alpha with it in the softmax form. Its sum is over means: of the spatial axes, or
 // of everything where there are none.
 func mapMonai(c goldenCase, loss *losses.Loss, fixed map[string]any, perClass ...string) (mapped, error) {
 	settings, err := c.settings("alpha", "gamma", "use_softmax", "include_background")
@@ -120,13 +120,13 @@ func mapMonai(c goldenCase, loss *losses.Loss, fixed map[string]any, perClass ..
 		return mapped{}, err
 	}
 	var undo func(losses.Array) losses.Array
-	if background == false {
+	if _, count, _ := split(in["logits"].Shape); background == false && count > 1 {
 		whole := in["logits"].Shape
 		in["logits"], in["target"] = dropChannel0(in["logits"]), dropChannel0(in["target"])
 		undo = func(a losses.Array) losses.Array { return padChannel0(a, whole) }
-		if softmax {
-			settings["alpha"] = -1.0
-		}
+	}
+	if background == false && softmax {
+		settings["alpha"] = -1.0
 	}
 	for name, value := range fixed {
 		settings[name] = value

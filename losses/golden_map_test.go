@@ -47,6 +47,8 @@ type mapped struct {
 	// withoutGradient says why the reference's gradient is no target; "" is that it
 	// is one.
 	withoutGradient string
+	// infinite says that the loss may rightly be infinite where the reference has NaN.
+	infinite bool
 	// also serves further outputs of the reference by further losses, which must
 	// have outputs of their own; their gradients are not compared.
 	also []mapped
@@ -69,6 +71,8 @@ type mapped struct {
 	// rounding is the absolute error that the reference may have in float64;
 	// targetRounding is that of its gradient by the target.
 	rounding, targetRounding float64
+	// gradientRounding is that of its gradients on top of these.
+	gradientRounding float64
 }
 
 // direct is a case's results by the reference's names, computed through the public

@@ -69,7 +69,13 @@ func overlapRatio(hit, miss float64, p Params) ratio {
 		return ratio{}
 	}
 	loss := (miss + (dr - nr)) / total
-	return ratio{loss: loss, byHit: -loss / total, byMiss: (hit + nr) / total / total}
+	return ratio{loss: loss, byHit: -finiteRatio(loss, total), byMiss: finiteRatio((hit+nr)/total, total)}
+}
+
+// finiteRatio is x/y where that is finite, else the largest number: a slope that is
+// multiplied by a probability that is next to nothing as well.
+func finiteRatio(x, y float64) float64 {
+	return max(-math.MaxFloat64, min(math.MaxFloat64, x/y))
 }
 
 // smoothing gives what is added to numerator and denominator.
