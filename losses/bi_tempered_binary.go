@@ -27,7 +27,7 @@ loss = Σ_c [y_c (log_t1 y_c - log_t1 p_c) - (y_c^(2-t1) - p_c^(2-t1))/(2-t1)]`,
 		X: "logit of a label 1", From: -8, To: 8,
 		Curves: []Curve{
 			{Label: "t1 = 1, t2 = 1, cross-entropy", Settings: map[string]any{"t1": 1.0, "t2": 1.0}, At: positiveAt},
-			{Label: "t1 = 1.3, t2 = 1", Settings: map[string]any{"t1": 1.3, "t2": 1.0}, At: positiveAt},
+			{Label: "t1 = 1.1, t2 = 1", Settings: map[string]any{"t1": 1.1, "t2": 1.0}, At: positiveAt},
 			{Label: "t1 = 0.5, t2 = 1", Settings: map[string]any{"t1": 0.5, "t2": 1.0}, At: positiveAt},
 			{Label: "t1 = 1, t2 = 4", Settings: map[string]any{"t1": 1.0, "t2": 4.0}, At: positiveAt},
 			{Label: "t1 = 0.2, t2 = 4", Settings: map[string]any{"t1": 0.2, "t2": 4.0}, At: positiveAt},

@@ -214,6 +214,24 @@ func TestBiTemperedWithT1Above1(t *testing.T) {
 	}
 }
 
+// 0 times infinity is NaN: an ignored position counts for nothing where its loss is
+// infinite, too.
+func TestIgnoredPositionsOfAnInfiniteLossCountForNothing(t *testing.T) {
+	l := losses.BiTemperedLogistic
+	in := losses.Values{
+		"logits": {Shape: []int{2, 2}, Data: []float64{10, -10, 10, -10}},
+		"target": {Shape: []int{2}, Data: []float64{0, -100}},
+	}
+	for _, t1 := range []float64{1, 1.5} {
+		p := paramsOf(t, l, map[string]any{"t1": t1, "t2": 0.5, "label_smoothing": 0.1})
+		want := evaluate(t, variant{"", l, p}, in, losses.None).Data
+		got := lowered(t, l, p, ops.Float32, in)
+		if !math.IsInf(got[0], 1) || got[0] != want[0] || got[1] != 0 || want[1] != 0 {
+			t.Errorf("t1 = %g: %g, the reference has %g; want +Inf and 0", t1, got, want)
+		}
+	}
+}
+
 func TestTemperedFunctionsAreInverseAndAccurateNearOne(t *testing.T) {
 	for _, temperature := range []float64{0, 0.5, 1 - 1e-5, 1 - 1e-12, 1, 1 + 1e-12, 1 + 1e-5, 1.5, 3} {
 		for _, u := range []float64{1e-6, 0.3, 1, 1 + 1e-9, 2, 50} {
