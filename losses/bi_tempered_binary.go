@@ -27,6 +27,7 @@ loss = Σ_c [y_c (log_t1 y_c - log_t1 p_c) - (y_c^(2-t1) - p_c^(2-t1))/(2-t1)]`,
 		X: "logit of a label 1", From: -8, To: 8,
 		Curves: []Curve{
 			{Label: "t1 = 1, t2 = 1, cross-entropy", Settings: map[string]any{"t1": 1.0, "t2": 1.0}, At: positiveAt},
+			{Label: "t1 = 1.1, t2 = 1", Settings: map[string]any{"t1": 1.1, "t2": 1.0}, At: positiveAt},
 			{Label: "t1 = 0.5, t2 = 1", Settings: map[string]any{"t1": 0.5, "t2": 1.0}, At: positiveAt},
 			{Label: "t1 = 1, t2 = 4", Settings: map[string]any{"t1": 1.0, "t2": 4.0}, At: positiveAt},
 			{Label: "t1 = 0.2, t2 = 4", Settings: map[string]any{"t1": 0.2, "t2": 4.0}, At: positiveAt},
@@ -56,9 +57,9 @@ func biTemperedBinaryGradient(in Values, p Params, upstream Array) (Values, erro
 	dx, dy := Zeros(x.Shape), Zeros(x.Shape)
 	for i, x := range x.Data {
 		d := pairOf(x, p.Float("t2"), p.Int("num_iters"))
-		slope, byLabel := d.slopes(pairLabels(y.Data[i], p), p.Float("t1"))
-		dx.Data[i] = upstream.Data[i] * throughNormalization(slope, d.escort())[1]
-		dy.Data[i] = upstream.Data[i] * (1 - 2*p.Float("label_smoothing")) * (byLabel[1] - byLabel[0])
+		byLogit, byLabel := d.gradient(pairLabels(y.Data[i], p), p.Float("t1"))
+		dx.Data[i] = timesUnlessZero(upstream.Data[i], byLogit[1])
+		dy.Data[i] = timesUnlessZero(upstream.Data[i]*(1-2*p.Float("label_smoothing")), byLabel[1]-byLabel[0])
 	}
 	return Values{"logits": dx, "target": dy}, nil
 }
@@ -89,14 +90,16 @@ func biTemperedBinaryBound(in Values, p Params, eps float64) (Array, error) {
 
 func buildBiTemperedBinary(b *ops.Builder, in map[string]ops.Value, p Params) ops.Terms {
 	x, y, smoothing := in["logits"], in["target"], p.Float("label_smoothing")
-	if smoothing > 0 {
-		y = b.Label(b.Add(b.Mul(y, b.Scalar(y, 1-2*smoothing)), b.Scalar(y, smoothing)), "smoothed_target")
-	}
 	top, other := temperedPair(b, b.Abs(x), p.Float("t2"), p.Int("num_iters"))
 	// the likelier class is 1 where the logit is positive
 	positive := b.Label(b.Cast(b.Greater(x, b.Scalar(x, 0)), x.DType()), "positive")
 	off := b.Label(b.Abs(b.Sub(positive, y)), "off")
+	on := b.Label(b.Sub(b.Scalar(off, 1), off), "on")
+	if smoothing > 0 {
+		kept, share := b.Scalar(y, 1-smoothing), b.Scalar(y, smoothing)
+		on, off = buildMixed(b, on, off, kept, share), buildMixed(b, off, on, kept, share)
+	}
 	m := newBregman(b, p)
-	loss := b.Add(m.terms(b.Sub(b.Scalar(off, 1), off), top), m.terms(off, other))
+	loss := b.Add(m.terms(on, top), m.terms(off, other))
 	return ops.Terms{Loss: b.Label(loss, "divergence")}
 }

@@ -21,19 +21,41 @@ func newBregman(b *ops.Builder, p Params) bregman {
 	return bregman{
 		Builder: b, t1: t1,
 		summed: t1 == 1 && p.Int("num_iters") == 0,
-		cut:    t1 == 1 && p.Float("t2") < 1,
+		cut:    t1 > 1 || t1 == 1 && p.Float("t2") < 1,
 	}
 }
 
 func (m bregman) terms(y, logP ops.Value) ops.Value {
-	byP := m.Mul(y, m.LogTOfLog(logP, m.t1))
+	byP := m.timesLogT(y, logP)
 	if m.cut {
 		byP = m.Where(m.Equal(y, m.Scalar(y, 0)), m.Scalar(y, 0), byP)
 	}
-	// 0 log 0 is 0
-	logY := m.LogT(m.Max(y, m.Scalar(y, 1e-37)), m.t1)
-	byY := m.Mul(m.Sub(logY, m.Scalar(y, 1)), m.Scalar(y, 1/(2-m.t1)))
-	return m.Add(m.Sub(m.Mul(y, byY), byP), m.power(logP))
+	smallest := 1e-37 // as 0 log 0 is 0
+	if y.DType() == ops.Float64 {
+		smallest = 1e-300
+	}
+	logY := m.LogT(m.Max(y, m.Scalar(y, smallest)), m.t1)
+	byY := m.Mul(m.Mul(y, m.Sub(logY, m.Scalar(y, 1))), m.Scalar(y, 1/(2-m.t1)))
+	return m.Add(m.Sub(byY, byP), m.power(logP))
+}
+
+// timesLogT is y log_t1 p. For t1 > 1 p^(1-t1) may be beyond the type where its
+// product with y is not: that comes from its root.
+func (m bregman) timesLogT(y, logP ops.Value) ops.Value {
+	if m.t1 <= 1 {
+		return m.Mul(y, m.LogTOfLog(logP, m.t1))
+	}
+	half := m.Mul(logP, m.Scalar(logP, (1-m.t1)/2))
+	root := m.Exp(half)
+	// e^x - 1 is tanh(x/2) (e^x + 1)
+	power := m.Mul(m.Tanh(half), m.Add(m.Mul(m.Mul(y, root), root), y))
+	return m.Label(m.Mul(power, m.Scalar(power, 1/(1-m.t1))), "y_log_t")
+}
+
+// kept takes out positions that are ignored, also where the loss is infinite.
+func (m bregman) kept(loss ops.Value, t indexTarget) ops.Terms {
+	ignored := m.Equal(t.keep, m.Scalar(t.keep, 0))
+	return ops.Terms{Loss: m.Label(m.Where(ignored, m.Scalar(loss, 0), loss), "divergence"), Weight: t.keep}
 }
 
 // power is p^(2-t1)/(2-t1).
@@ -53,7 +75,13 @@ func buildSmoothed(b *ops.Builder, y ops.Value, smoothing float64, logits ops.Va
 	}
 	count := b.Cast(b.Slice(b.ShapeOf(logits), 0, 1, 2), logits.DType())
 	one := b.Scalar(count, 1)
-	share := b.Div(b.Scalar(count, smoothing), b.Max(b.Sub(count, one), one))
-	kept := b.Sub(one, b.Mul(count, share))
-	return b.Label(b.Add(b.Mul(y, kept), share), "smoothed_target")
+	others := b.Sub(count, one)
+	kept := b.Sub(one, b.Mul(b.Min(others, one), b.Scalar(one, smoothing)))
+	share := b.Div(b.Scalar(one, smoothing), b.Max(others, one))
+	return buildMixed(b, y, b.Sub(b.Scalar(y, 1), y), kept, share)
+}
+
+// buildMixed is a smoothed label of y and 1 - y, which does not cancel near 0.
+func buildMixed(b *ops.Builder, y, others, kept, share ops.Value) ops.Value {
+	return b.Label(b.Add(b.Mul(y, kept), b.Mul(others, share)), "smoothed_target")
 }

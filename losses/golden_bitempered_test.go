@@ -224,14 +224,35 @@ func temperedOutputs(c goldenCase, logits losses.Array, t float64) func(string, 
 }
 
 // publishedRounding is what the reference adds to its labels, 1e-10, whose part in
-// the loss is y^(1-t1) as large; and the rounding of the highest logit, which it adds
+// the loss is y^(1-t1) as large, with the smallest label that is above 0 for t1 > 1;
+// and the rounding of the highest logit, which it adds
 // to the normalization.
 func publishedRounding(c goldenCase, logits losses.Array) float64 {
 	terms := 1
-	if c.Params["t1"] != nil {
+	steepest := 1.0
+	if t1, isLoss := c.Params["t1"].(float64); isLoss {
 		terms = len(logits.Data) + len(c.Expected["none"].Data)
+		steepest = math.Pow(smallestLabel(c, logits), math.Min(0, 1-t1))
 	}
-	return 1.1e-10*float64(terms) + 0x1p-50*largest(logits.Data)
+	return 1.1e-10*float64(terms)*steepest + 0x1p-50*largest(logits.Data)
+}
+
+// smallestLabel is the smallest one above 0, also of those that smoothing makes.
+func smallestLabel(c goldenCase, logits losses.Array) float64 {
+	smallest := 1.0
+	if smoothing, ok := c.Params["label_smoothing"].(float64); ok && smoothing > 0 {
+		smallest = smoothing / float64(logits.Shape[len(logits.Shape)-1])
+	}
+	if labels, ok := c.Inputs["labels"]; ok {
+		for _, y := range labels.array().Data {
+			for _, y := range []float64{y, 1 - y} {
+				if y > 0 {
+					smallest = math.Min(smallest, y)
+				}
+			}
+		}
+	}
+	return smallest
 }
 
 // converged says that the published iteration had enough steps in this case, also for

@@ -28,9 +28,9 @@ type Param struct {
 	Kind    Kind
 	Default any // float64, int64, bool or string, as Kind says
 	// Min and Max bound a Float or an Int; both 0 stands for any finite number.
-	// OpenMin leaves Min itself out.
-	Min, Max float64
-	OpenMin  bool
+	// OpenMin leaves Min itself out, OpenMax leaves Max out.
+	Min, Max         float64
+	OpenMin, OpenMax bool
 	// Also lists further numbers that it may be, outside Min to Max.
 	Also []float64
 	// Values lists what a String may be.
@@ -92,6 +92,8 @@ func (p Param) interval() string {
 		return fmt.Sprintf("<= %g", p.Max)
 	case p.OpenMin:
 		return fmt.Sprintf("> %g and <= %g", p.Min, p.Max)
+	case p.OpenMax:
+		return fmt.Sprintf(">= %g and < %g", p.Min, p.Max)
 	}
 	return fmt.Sprintf("%g to %g", p.Min, p.Max)
 }
@@ -186,7 +188,7 @@ func (p Param) checkRange(x float64, setting any) error {
 		return nil
 	case math.IsNaN(x) || math.IsInf(x, 0):
 		return fmt.Errorf("%s must be a finite number, got %v", p.Name, setting)
-	case bounded && (x < p.Min || x > p.Max || p.OpenMin && x == p.Min):
+	case bounded && (x < p.Min || x > p.Max || p.OpenMin && x == p.Min || p.OpenMax && x == p.Max):
 		return fmt.Errorf("%s must be %s, got %v", p.Name, p.Range(), setting)
 	}
 	return nil

@@ -107,6 +107,7 @@ func TestParamRangeSaysWhatIsTaken(t *testing.T) {
 		{losses.Param{Kind: losses.Float, Max: inf, OpenMin: true}, "> 0"},
 		{losses.Param{Kind: losses.Float, Min: -inf, Max: 1}, "<= 1"},
 		{losses.Param{Kind: losses.Float, Max: 1, OpenMin: true}, "> 0 and <= 1"},
+		{losses.Param{Kind: losses.Float, Max: 2, OpenMax: true}, ">= 0 and < 2"},
 		{losses.Param{Kind: losses.Float, Min: -1, Max: 1}, "-1 to 1"},
 	}
 	for _, test := range tests {

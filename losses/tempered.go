@@ -3,6 +3,7 @@ package losses
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // LogT is the tempered logarithm (u^(1-t) - 1)/(1-t) of u >= 0, log u at t = 1: the
@@ -50,12 +51,15 @@ func temperedOf(logits []float64, t float64, steps int64) tempered {
 		d.fill(func(i int) float64 { return logExpT(-gaps[i]-d.lambda, t) })
 		return d
 	}
-	top := exactTop(gaps, t)
+	top := 0.0
 	if steps > 0 {
 		top = iteratedTop(gaps, t, steps)
+	} else {
+		top = exactTop(gaps, t)
 	}
 	d.lambda = -logTOfLog(top, t)
-	d.fill(func(i int) float64 { return top + logRatio(gaps[i], top, t) })
+	shrink := gapScale(top, t)
+	d.fill(func(i int) float64 { return top + logExpT(-gaps[i]*shrink, t) })
 	return d
 }
 
@@ -66,41 +70,51 @@ func (d tempered) fill(logP func(i int) float64) {
 	}
 }
 
-// logRatio is the log of a class's probability over that of the highest logit,
-// which lies gap above it and whose log-probability is top: exp_t(x - λ) over
-// exp_t(-λ) is exp_t(x exp_t(-λ)^(t-1)).
-func logRatio(gap, top, t float64) float64 { return logExpT(-gap*math.Exp((t-1)*top), t) }
+// gapScale is what the gap between the highest logit, with the log-probability top,
+// and another is multiplied by for the ratio of their probabilities: exp_t(x - λ)
+// over exp_t(-λ) is exp_t(x exp_t(-λ)^(t-1)).
+func gapScale(top, t float64) float64 { return math.Exp((t - 1) * top) }
 
 // exactTop is the log-probability of the highest logit, which lies between 1/n and
 // 1, by Newton's method in a bracket that is halved where a step leaves it.
 func exactTop(gaps []float64, t float64) float64 {
 	low, high := -math.Log(float64(len(gaps)))-1e-14, 0.0
 	top := high
-	p, slopes := make([]float64, len(gaps)), make([]float64, len(gaps))
 	for range 100 {
-		for i, gap := range gaps {
-			p[i], slopes[i] = 0, 0
-			if ratio := logRatio(gap, top, t); !math.IsInf(ratio, -1) {
-				p[i], slopes[i] = math.Exp(top+ratio), math.Exp(top+t*ratio)
-			}
+		others, slope := ratiosOfOthers(gaps, gapScale(top, t), t)
+		// Newton's method for log Σ p as a function of the log-probability
+		excess := top + math.Log1p(others)
+		step := excess * (1 + others) / (1 + slope)
+		if math.Abs(step) <= 1e-14*math.Abs(top) {
+			return top - step
 		}
-		total := sum(p)
-		if total >= 1 {
+		if excess >= 0 {
 			high = top
 		} else {
 			low = top
 		}
-		// Newton's method for log Σ p as a function of the log-probability
-		next := top - math.Log(total)*total/sum(slopes)
-		if !(next > low && next < high) {
-			next = low + (high-low)/2
+		top -= step
+		if !(top > low && top < high) {
+			top = low + (high-low)/2
 		}
-		if math.Abs(next-top) < 1e-17 {
-			break
-		}
-		top = next
 	}
 	return top
+}
+
+// ratiosOfOthers sums the probabilities of all classes but the highest over its own,
+// and their p^t over its own.
+func ratiosOfOthers(gaps []float64, shrink, t float64) (ratios, slopes float64) {
+	highest := slices.Index(gaps, 0)
+	for i, gap := range gaps {
+		base := 1 + (t-1)*gap*shrink
+		if i == highest || base <= 0 {
+			continue
+		}
+		ratio := ExpT(-gap*shrink, t)
+		ratios += ratio
+		slopes += ratio / base
+	}
+	return ratios, slopes
 }
 
 // iteratedTop is the published fixed point for t >= 1: the logits are scaled by the
@@ -108,11 +122,8 @@ func exactTop(gaps []float64, t float64) float64 {
 func iteratedTop(gaps []float64, t float64, steps int64) float64 {
 	top := 0.0
 	for range steps + 1 {
-		sum := 0.0
-		for _, gap := range gaps {
-			sum += math.Exp(logRatio(gap, top, t))
-		}
-		top = -math.Log(sum)
+		others, _ := ratiosOfOthers(gaps, gapScale(top, t), t)
+		top = -math.Log1p(others)
 	}
 	return top
 }

@@ -23,6 +23,14 @@ func TestTemperedLossesWithSeveralParametersAreAsTheirGraphs(t *testing.T) {
 		{"t1": 0.2, "t2": 0.95, "num_iters": 12},
 		{"t1": 1.0, "t2": 1.5, "num_iters": 5},
 		{"t1": 0.7, "t2": 1.01, "num_iters": 3, "label_smoothing": 0.1},
+		{"t1": 1.1, "t2": 1.0},
+		{"t1": 1.5, "t2": 1.0, "label_smoothing": 1e-4},
+		{"t1": 1.5, "t2": 0.5},
+		{"t1": 1.9, "t2": 0.8, "label_smoothing": 0.1},
+		{"t1": 1.9, "t2": 1.0, "label_smoothing": 1.0},
+		{"t1": 1.9, "t2": 4.0},
+		{"t1": 1.999, "t2": 1.2, "label_smoothing": 0.1},
+		{"t1": 1.3, "t2": 1.5, "num_iters": 5},
 	}
 	for _, setting := range settings {
 		for _, soft := range []bool{false, true} {
@@ -39,6 +47,7 @@ func checkGraph(t *testing.T, l *losses.Loss, setting map[string]any) {
 	t.Helper()
 	v := variant{fmt.Sprint(l.Command(), setting), l, paramsOf(t, l, setting)}
 	eps := map[ops.DType]float64{ops.Float32: 0x1p-23, ops.Float64: 0x1p-52}
+	beyond := map[ops.DType]float64{ops.Float32: math.MaxFloat32, ops.Float64: math.Inf(1)}
 	for seed, s := range append(friendly, extreme...) {
 		in := draw(t, v, s, usualSizes(), uint64(seed))
 		for _, a := range in {
@@ -53,6 +62,9 @@ func checkGraph(t *testing.T, l *losses.Loss, setting map[string]any) {
 				t.Fatal(err)
 			}
 			for i, got := range lowered(t, l, v.params, dtype, in) {
+				if want.Data[i] > beyond[dtype] && math.IsInf(got, 1) {
+					continue
+				}
 				if d := math.Abs(got - want.Data[i]); !(d <= bound.Data[i]+1e-37) && got != want.Data[i] {
 					t.Errorf("%s/%s: %s: loss[%d] = %g, want %g: off by %g, allowed are %g", v.name, s.name, dtype, i, got, want.Data[i], d, bound.Data[i])
 				}
@@ -151,6 +163,8 @@ func TestBiTemperedAtProbabilitiesOfZero(t *testing.T) {
 		{0.5, 0.5, 1, 2, 0},
 		{1, 0.5, 0, 0, 0},
 		{1, 0.5, 1, math.Inf(1), 0},
+		{1.5, 0.5, 0, 0, 0},
+		{1.5, 0.5, 1, math.Inf(1), 0},
 		{0, 0, 1, 1, 0},
 	}
 	for _, test := range tests {
@@ -165,6 +179,56 @@ func TestBiTemperedAtProbabilitiesOfZero(t *testing.T) {
 			t.Errorf("%s: loss %g, want %g", v.name, got, test.loss)
 		}
 		near(t, v.name+": gradient", gradient(t, v, in, losses.Sum, nil)["logits"], losses.Zeros([]int{1, 2}), 0, 0)
+	}
+}
+
+// The numbers are the formula's in 60 digits; what no float64 holds is infinite.
+func TestBiTemperedWithT1Above1(t *testing.T) {
+	inf := math.Inf(1)
+	tests := []struct {
+		t1, t2        float64
+		logits, label []float64
+		loss          float64
+		gradient      []float64
+	}{
+		{1.5, 1.2, []float64{2, -1, 0.5}, []float64{0.7, 0.2, 0.1}, 0.29243859358476129, []float64{0.075147583005005933, -0.26096219635733833, 0.18581461335233239}},
+		{1.9, 0.8, []float64{2, -1, 0.5}, []float64{0, 1, 0}, 110.61490211164359, []float64{188.11140517797248, -231.91049445221432, 43.79908927424184}},
+		{1.1, 4, []float64{2, -1, 0.5}, []float64{0, 0, 1}, 1.2946969600804551, []float64{0.016735862794767643, 0.010867995490720809, -0.027603858285488452}},
+		{1.5, 1.2, []float64{10000, -10000, 0}, []float64{0, 1, 0}, 2025122848.7525447, []float64{253077.08707230006, -253077.08707230006, 2.7941415426087474e-12}},
+		{1.5, 1, []float64{600, -600, -500}, []float64{0, 1, 0}, 7.5460406018598796e+260, []float64{3.7730203009299398e+260, -3.7730203009299398e+260, 7.1245764067412855e-218}},
+		{1.9, 1, []float64{800, 0, -100}, []float64{1, 0, 0}, 1.8049333279715252e-34, []float64{-1.8049333279715268e-35, 1.8048513878452869e-35, 8.1940126239898604e-40}},
+		{1.5, 1, []float64{700, -100, -900}, []float64{0, 0.5, 0.5}, inf, []float64{inf, -2.610734844882072e+173, -inf}},
+	}
+	for _, test := range tests {
+		l := losses.BiTemperedLogistic
+		settings := map[string]any{"t1": test.t1, "t2": test.t2, "soft_targets": true}
+		v := variant{fmt.Sprintf("t1 = %g, t2 = %g of %g", test.t1, test.t2, test.logits), l, paramsOf(t, l, settings)}
+		shape := []int{1, 3}
+		in := losses.Values{"logits": {Shape: shape, Data: test.logits}, "target": {Shape: shape, Data: test.label}}
+		got := append(gradient(t, v, in, losses.Sum, nil)["logits"].Data, evaluate(t, v, in, losses.Sum).Data[0])
+		for i, want := range append(test.gradient, test.loss) {
+			if !(math.Abs(got[i]-want) <= 1e-12*math.Abs(want)) && got[i] != want {
+				t.Errorf("%s: %.17g, want %.17g", v.name, got[i], want)
+			}
+		}
+	}
+}
+
+// 0 times infinity is NaN: an ignored position counts for nothing where its loss is
+// infinite, too.
+func TestIgnoredPositionsOfAnInfiniteLossCountForNothing(t *testing.T) {
+	l := losses.BiTemperedLogistic
+	in := losses.Values{
+		"logits": {Shape: []int{2, 2}, Data: []float64{10, -10, 10, -10}},
+		"target": {Shape: []int{2}, Data: []float64{0, -100}},
+	}
+	for _, t1 := range []float64{1, 1.5} {
+		p := paramsOf(t, l, map[string]any{"t1": t1, "t2": 0.5, "label_smoothing": 0.1})
+		want := evaluate(t, variant{"", l, p}, in, losses.None).Data
+		got := lowered(t, l, p, ops.Float32, in)
+		if !math.IsInf(got[0], 1) || got[0] != want[0] || got[1] != 0 || want[1] != 0 {
+			t.Errorf("t1 = %g: %g, the reference has %g; want +Inf and 0", t1, got, want)
+		}
 	}
 }
 
@@ -192,7 +256,7 @@ func TestTemperedParametersAreRefused(t *testing.T) {
 	}{
 		{losses.TemperedSoftmax, map[string]any{"num_iters": -1}, "losses: tempered-softmax: num_iters must be 0 to 200, got -1"},
 		{losses.TemperedSigmoid, map[string]any{"t": 1, "num_iters": 5}, "losses: tempered-sigmoid: num_iters goes with a t other than 1, where nothing is iterated; leave it out"},
-		{losses.BiTemperedBinary, map[string]any{"t1": 1.5}, "losses: bi-tempered-binary: t1 must be 0 to 1, got 1.5"},
+		{losses.BiTemperedBinary, map[string]any{"t1": 2}, "losses: bi-tempered-binary: t1 must be >= 0 and < 2, got 2"},
 		{losses.BiTemperedLogistic, map[string]any{"soft_targets": true, "ignore_index": 3}, "losses: bi-tempered-logistic: ignore_index goes with class-index targets; leave it out with soft_targets"},
 	}
 	for _, test := range tests {
