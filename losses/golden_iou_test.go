@@ -43,11 +43,19 @@ var iouElsewhere = []goldenExclusion{
 	{"iou/balanced_sigmoid_ce", rowZero, negativeFirstRow},
 	{"iou/iou", negativeBox, invertedBoxes},
 	{"iou/log_iou_plus1", negativeBox, invertedBoxes},
+	{"iou/log_iou_plus1", "form log counts an IoU below 1e-12 as 1e-12, a loss of 27.6, where the file has its logarithm", slightOverlap},
 	{"iou/giou", negativeBox, invertedBoxes},
 	{"iou/giou_fvcore", negativeBox, func(c goldenCase) bool { return c.Error == "" && invertedBoxes(c) }},
 	{"iou/diou", negativeBox, invertedBoxes},
 	{"iou/ciou", negativeBox, invertedBoxes},
 	{"iou/bounded_iou", negativeBox, invertedBoxes},
+}
+
+// slightOverlap finds finite losses beyond the limit of form log.
+func slightOverlap(c goldenCase) bool {
+	return slices.ContainsFunc(c.Expected["none"].Data, func(loss goldenNumber) bool {
+		return float64(loss) > -math.Log(1e-12) && !math.IsInf(float64(loss), 0)
+	})
 }
 
 // etaZeroBesideNegatives also takes the case without positives for right, where N
