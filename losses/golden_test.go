@@ -32,10 +32,8 @@ type goldenCase struct {
 	Error    string                 `json:"error"`
 }
 
-// family and kind are the first two parts of a case's name: the last one, which
-// tells seeds, shapes and parameters apart, decides nothing.
-func (c goldenCase) family() string { return strings.Split(c.Name, "/")[0] }
-
+// kind is the first two parts of a case's name: the last one, which tells seeds,
+// shapes and parameters apart, decides nothing.
 func (c goldenCase) kind() string {
 	parts := strings.SplitN(c.Name, "/", 3)
 	return strings.Join(parts[:min(2, len(parts))], "/")
