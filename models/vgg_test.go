@@ -197,7 +197,7 @@ func TestWeightsRefuseDamagedTensors(t *testing.T) {
 		})
 	}
 	broken := encodeZip(t, map[string]engine.Tensor{"a": ramp([]int{9}, 0, 1)}, zip.Store)
-	copy(broken[100:], "XXXX") // the checksum is no longer right
+	copy(broken[100:], "zzzz") // the checksum is no longer right
 	_, err := openWeights(t, broken).Tensor("a")
 	wantError(t, err, `models: weights: tensor "a": `)
 }
