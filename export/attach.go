@@ -6,6 +6,7 @@ import (
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"google.golang.org/protobuf/proto"
 )
@@ -26,7 +27,7 @@ type AttachOptions struct {
 
 // Attach gives a copy of a model that computes a loss as well. Its own inputs,
 // outputs and nodes stay as they are.
-func Attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o AttachOptions) (*onnxpb.ModelProto, error) {
+func Attach(model *models.Model, loss *losses.Loss, p losses.Params, o AttachOptions) (*models.Model, error) {
 	attached, err := attach(model, loss, p, o)
 	if err != nil {
 		return nil, fmt.Errorf("export: attach %s: %w", loss.Command(), err)
@@ -34,8 +35,8 @@ func Attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o Atta
 	return attached, nil
 }
 
-func attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o AttachOptions) (*onnxpb.ModelProto, error) {
-	host, err := newHost(model)
+func attach(model *models.Model, loss *losses.Loss, p losses.Params, o AttachOptions) (*models.Model, error) {
+	host, err := newHost(model.Proto)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func attach(model *onnxpb.ModelProto, loss *losses.Loss, p losses.Params, o Atta
 	if err != nil {
 		return nil, err
 	}
-	return host.model, description.stamp(host.model)
+	return &models.Model{Proto: host.model, Path: model.Path}, description.stamp(host.model)
 }
 
 // attach puts one loss onto the host and says what it did. It leaves the metadata
@@ -138,7 +139,7 @@ func newHost(model *onnxpb.ModelProto) (*host, error) {
 	if model.GetGraph() == nil {
 		return nil, fmt.Errorf("the model has no graph")
 	}
-	if known, err := DescribeAll(model); err == nil {
+	if known, err := described(model); err == nil {
 		return nil, fmt.Errorf("the model already carries %s; start from the model without it", known.Terms[0].Loss.Command())
 	}
 	model = proto.Clone(model).(*onnxpb.ModelProto)

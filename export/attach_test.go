@@ -8,6 +8,7 @@ import (
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/interp"
@@ -23,7 +24,7 @@ type output struct {
 }
 
 // hostModel makes a model with an input for every output, in_NAME, doubled.
-func hostModel(t *testing.T, opset int, outputs ...output) *onnxpb.ModelProto {
+func hostModel(t *testing.T, opset int, outputs ...output) *models.Model {
 	t.Helper()
 	b := ops.NewBuilder(opset, "", nil)
 	graph := &onnxpb.GraphProto{Name: proto.String("host")}
@@ -43,11 +44,11 @@ func hostModel(t *testing.T, opset int, outputs ...output) *onnxpb.ModelProto {
 		t.Fatal(err)
 	}
 	graph.Node = fragment.Nodes
-	return &onnxpb.ModelProto{
+	return &models.Model{Proto: &onnxpb.ModelProto{
 		IrVersion:   proto.Int64(4),
 		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(int64(opset))}},
 		Graph:       graph,
-	}
+	}}
 }
 
 func find(t *testing.T, name string, settings map[string]any) (*losses.Loss, losses.Params) {
@@ -63,9 +64,9 @@ func find(t *testing.T, name string, settings map[string]any) (*losses.Loss, los
 	return loss, params
 }
 
-func runModel(t *testing.T, model *onnxpb.ModelProto, inputs map[string]engine.Tensor) map[string]engine.Tensor {
+func runModel(t *testing.T, model *models.Model, inputs map[string]engine.Tensor) map[string]engine.Tensor {
 	t.Helper()
-	raw, err := proto.Marshal(model)
+	raw, err := model.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,12 +136,12 @@ func TestAttachKeepsClearOfTheModelsNames(t *testing.T) {
 		output{"loss", ops.Float32, "N,C"},
 		output{"target", ops.Float32, "N,C"},
 		output{"SigmoidFocalLoss/exp", ops.Float32, "N,C"})
-	before := proto.Clone(model)
+	before := proto.Clone(model.Proto)
 	attached, err := export.Attach(model, loss, params, export.AttachOptions{Bind: map[string]string{"logits": "loss"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !proto.Equal(before, model) {
+	if !proto.Equal(before, model.Proto) {
 		t.Error("the model that was given has changed")
 	}
 	description, err := export.Describe(attached)

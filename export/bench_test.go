@@ -16,6 +16,7 @@ import (
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/ort"
@@ -230,7 +231,7 @@ func copyModel(b *testing.B, rank int) []byte {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return encoded(b, &onnxpb.ModelProto{
+	return encoded(b, &models.Model{Proto: &onnxpb.ModelProto{
 		IrVersion:   proto.Int64(8),
 		OpsetImport: []*onnxpb.OperatorSetIdProto{{Version: proto.Int64(export.DefaultOpset)}},
 		Graph: &onnxpb.GraphProto{
@@ -238,12 +239,12 @@ func copyModel(b *testing.B, rank int) []byte {
 			Input:  []*onnxpb.ValueInfoProto{ops.ValueInfo("logits", ops.Float32, dynamic(rank))},
 			Output: []*onnxpb.ValueInfoProto{ops.ValueInfo("copy", ops.Float32, dynamic(rank))},
 		},
-	})
+	}})
 }
 
-func encoded(b *testing.B, model *onnxpb.ModelProto) []byte {
+func encoded(b *testing.B, model *models.Model) []byte {
 	b.Helper()
-	raw, err := proto.Marshal(model)
+	raw, err := model.Bytes()
 	if err != nil {
 		b.Fatal(err)
 	}

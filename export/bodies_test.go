@@ -9,7 +9,6 @@ import (
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
-	"google.golang.org/protobuf/proto"
 )
 
 // Bodies of one name that differ by their attributes are what runtimes mix up, and
@@ -26,17 +25,17 @@ func TestSecondBodyOfOneLossHasANameThatEnginesTellApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		attached.MetadataProps = nil // as a tool that drops metadata leaves it
+		attached.Proto.MetadataProps = nil // as a tool that drops metadata leaves it
 		model = attached
 	}
 	var names []string
-	for _, f := range model.Functions {
+	for _, f := range model.Proto.Functions {
 		names = append(names, f.GetName()+f.GetOverload())
 	}
-	if want := []string{"SigmoidFocalLoss", "SigmoidFocalLoss_2", "SigmoidFocalLoss_3"}; !slices.Equal(names, want) || model.GetIrVersion() != 8 {
-		t.Fatalf("the bodies are %q at IR version %d, want %q at 8", names, model.GetIrVersion(), want)
+	if want := []string{"SigmoidFocalLoss", "SigmoidFocalLoss_2", "SigmoidFocalLoss_3"}; !slices.Equal(names, want) || model.Proto.GetIrVersion() != 8 {
+		t.Fatalf("the bodies are %q at IR version %d, want %q at 8", names, model.Proto.GetIrVersion(), want)
 	}
-	raw, err := proto.Marshal(model)
+	raw, err := model.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 )
 
@@ -40,6 +41,14 @@ func Check(model []byte) error {
 	return nil
 }
 
+// CheckModel is Check for a model in memory.
+func CheckModel(model *models.Model) error {
+	if err := check(model.Proto); err != nil {
+		return fmt.Errorf("export: check: %w", err)
+	}
+	return nil
+}
+
 // checker is the model as its checks see it.
 type checker struct {
 	model     *onnxpb.ModelProto
@@ -53,7 +62,7 @@ type checker struct {
 }
 
 func check(m *onnxpb.ModelProto) error {
-	composition, err := DescribeAll(m)
+	composition, err := described(m)
 	if err != nil && !errors.Is(err, ErrNoLoss) {
 		return err
 	}

@@ -99,7 +99,7 @@ func exported(t testing.TB, form export.Form) *onnxpb.ModelProto {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return model
+	return model.Proto
 }
 
 func setMetadata(m *onnxpb.ModelProto, key, value string) {

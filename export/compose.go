@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 )
 
@@ -25,7 +25,7 @@ type Term struct {
 // AttachAll gives a copy of a model that computes several losses, each an output of
 // its own, and their weighted sum, the output total. It is of the first loss's
 // element type.
-func AttachAll(model *onnxpb.ModelProto, terms []Term, total string) (*onnxpb.ModelProto, error) {
+func AttachAll(model *models.Model, terms []Term, total string) (*models.Model, error) {
 	attached, err := attachAll(model, terms, total)
 	if err != nil {
 		return nil, fmt.Errorf("export: attach: %w", err)
@@ -33,11 +33,11 @@ func AttachAll(model *onnxpb.ModelProto, terms []Term, total string) (*onnxpb.Mo
 	return attached, nil
 }
 
-func attachAll(model *onnxpb.ModelProto, terms []Term, total string) (*onnxpb.ModelProto, error) {
+func attachAll(model *models.Model, terms []Term, total string) (*models.Model, error) {
 	if len(terms) == 0 {
 		return nil, errors.New("there is no loss to attach; name one or more")
 	}
-	host, err := newHost(model)
+	host, err := newHost(model.Proto)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func attachAll(model *onnxpb.ModelProto, terms []Term, total string) (*onnxpb.Mo
 	if err := host.addTotal(composition); err != nil {
 		return nil, fmt.Errorf("the total: %w", err)
 	}
-	return host.model, composition.stamp(host.model)
+	return &models.Model{Proto: host.model, Path: model.Path}, composition.stamp(host.model)
 }
 
 // addTotal puts the weighted sum of the losses into the model.

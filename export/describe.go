@@ -10,6 +10,7 @@ import (
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"google.golang.org/protobuf/proto"
 )
@@ -151,7 +152,7 @@ func metadata(model *onnxpb.ModelProto) map[string]string {
 
 // Describe reads what a model's metadata say of the one loss in it. It returns
 // ErrNoLoss, wrapped, where there is none.
-func Describe(model *onnxpb.ModelProto) (Description, error) {
+func Describe(model *models.Model) (Description, error) {
 	c, err := DescribeAll(model)
 	if err != nil {
 		return Description{}, err
@@ -164,7 +165,9 @@ func Describe(model *onnxpb.ModelProto) (Description, error) {
 
 // DescribeAll reads what a model's metadata say of the losses in it. The Total is
 // empty where there is one. It returns ErrNoLoss, wrapped, where there is none.
-func DescribeAll(model *onnxpb.ModelProto) (Composition, error) {
+func DescribeAll(model *models.Model) (Composition, error) { return described(model.Proto) }
+
+func described(model *onnxpb.ModelProto) (Composition, error) {
 	meta := metadata(model)
 	if meta[keyLoss] == "" && meta[keyTerms] == "" {
 		return Composition{}, fmt.Errorf("export: the model has %w; make it with export or attach", ErrNoLoss)

@@ -8,6 +8,7 @@ import (
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 )
 
@@ -40,16 +41,16 @@ func made(nodes []*onnxpb.NodeProto) []string {
 
 // bodyOf is the nodes that a description's tensors are among: the graph's, or those of
 // the function that makes the output.
-func bodyOf(t *testing.T, model *onnxpb.ModelProto, d export.Description) []*onnxpb.NodeProto {
+func bodyOf(t *testing.T, model *models.Model, d export.Description) []*onnxpb.NodeProto {
 	t.Helper()
 	if d.Form == export.Graph {
-		return model.Graph.Node
+		return model.Proto.Graph.Node
 	}
-	for _, n := range model.Graph.Node {
+	for _, n := range model.Proto.Graph.Node {
 		if !slices.Contains(n.Output, d.Output) {
 			continue
 		}
-		for _, f := range model.Functions {
+		for _, f := range model.Proto.Functions {
 			if f.GetName() == n.GetOpType() {
 				return f.Node
 			}
@@ -90,7 +91,7 @@ func TestDetachedTensorsAreThereUnderTheirNames(t *testing.T) {
 	}
 }
 
-func checkDetached(t *testing.T, model *onnxpb.ModelProto, d export.Description) {
+func checkDetached(t *testing.T, model *models.Model, d export.Description) {
 	t.Helper()
 	tensors := made(bodyOf(t, model, d))
 	for _, name := range d.Detached {

@@ -10,7 +10,6 @@ import (
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/interp"
 	"github.com/onnxloss/onnxloss/runtime/ort"
-	"google.golang.org/protobuf/proto"
 )
 
 func TestGraphsRefuseLabelsOutOfRange(t *testing.T) {
@@ -32,7 +31,7 @@ func TestGraphsRefuseLabelsOutOfRange(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			raw, err := proto.Marshal(model)
+			raw, err := model.Bytes()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,13 +6,14 @@ import (
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"google.golang.org/protobuf/proto"
 )
 
 // Model makes a model that computes a loss and nothing else. Its inputs are named
 // as the loss's inputs, its output is "loss", or named as the head that it is.
-func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, error) {
+func Model(loss *losses.Loss, p losses.Params, o Options) (*models.Model, error) {
 	o, err := o.withDefaults(loss)
 	if err != nil {
 		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
@@ -54,7 +55,7 @@ func Model(loss *losses.Loss, p losses.Params, o Options) (*onnxpb.ModelProto, e
 	if err := emitted.addTo(model, loss.Output()); err != nil {
 		return nil, err
 	}
-	return model, description.stamp(model)
+	return &models.Model{Proto: model}, description.stamp(model)
 }
 
 // inputType is the element type that an input is given.

@@ -8,8 +8,8 @@ import (
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
-	"google.golang.org/protobuf/proto"
 )
 
 // variants gives the default parameters of a loss and each value worth trying by
@@ -101,7 +101,7 @@ func checkFile(t *testing.T, loss *losses.Loss, params losses.Params, o export.O
 		t.Errorf("%s %v %+v: %v", loss.Command(), params, o, err)
 		return
 	}
-	raw, err := proto.Marshal(model)
+	raw, err := model.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,13 +118,13 @@ func TestEveryIntermediateTensorHasATypeAndAShape(t *testing.T) {
 				t.Fatal(err)
 			}
 			known := map[string]bool{}
-			for _, infos := range [][]*onnxpb.ValueInfoProto{model.Graph.ValueInfo, model.Graph.Output} {
+			for _, infos := range [][]*onnxpb.ValueInfoProto{model.Proto.Graph.ValueInfo, model.Proto.Graph.Output} {
 				for _, info := range infos {
 					tensor := info.GetType().GetTensorType()
 					known[info.GetName()] = tensor.GetElemType() != 0 && tensor.Shape != nil
 				}
 			}
-			for _, n := range model.Graph.Node {
+			for _, n := range model.Proto.Graph.Node {
 				for _, name := range n.Output {
 					if !known[name] {
 						t.Errorf("%s %v: %s has no type or no shape", loss.Command(), params, name)
@@ -155,7 +155,7 @@ func TestShapesOfInputsFollowFromThePredictions(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := map[string]string{}
-		for _, info := range append(model.Graph.Input, model.Graph.Output...) {
+		for _, info := range append(model.Proto.Graph.Input, model.Proto.Graph.Output...) {
 			got[info.GetName()] = ops.ShapeOf(info.GetType().GetTensorType()).String()
 		}
 		if got["target"] != test.target || got["weight"] != test.weight || got["loss"] != test.output {
@@ -182,7 +182,7 @@ func TestBroadcastingWeightsHaveThePredictionsRank(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := map[string]string{}
-		for _, info := range model.Graph.Input {
+		for _, info := range model.Proto.Graph.Input {
 			got[info.GetName()] = ops.ShapeOf(info.GetType().GetTensorType()).String()
 		}
 		if got["logits"] != test.logits || got["weight"] != test.weight {
@@ -197,10 +197,10 @@ func TestFunctionIsOneNodeWithItsParametersAsAttributes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(model.Graph.Node) != 1 || len(model.Functions) != 1 || model.GetIrVersion() < 8 {
-		t.Fatalf("%d nodes, %d functions, IR version %d", len(model.Graph.Node), len(model.Functions), model.GetIrVersion())
+	if len(model.Proto.Graph.Node) != 1 || len(model.Proto.Functions) != 1 || model.Proto.GetIrVersion() < 8 {
+		t.Fatalf("%d nodes, %d functions, IR version %d", len(model.Proto.Graph.Node), len(model.Proto.Functions), model.Proto.GetIrVersion())
 	}
-	node := model.Graph.Node[0]
+	node := model.Proto.Graph.Node[0]
 	if node.GetDomain() != export.Domain || node.GetOpType() != "SigmoidFocalLoss" {
 		t.Errorf("the node is %s::%s", node.GetDomain(), node.GetOpType())
 	}
@@ -233,7 +233,7 @@ func TestDescribeReadsBackWhatModelWrote(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, d.Params[name], want)
 		}
 	}
-	if _, err := export.Describe(new(onnxpb.ModelProto)); !errors.Is(err, export.ErrNoLoss) {
+	if _, err := export.Describe(&models.Model{Proto: new(onnxpb.ModelProto)}); !errors.Is(err, export.ErrNoLoss) {
 		t.Errorf("a model without a loss gives %v", err)
 	}
 }

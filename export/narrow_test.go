@@ -5,8 +5,6 @@ import (
 	"slices"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/ops"
@@ -56,7 +54,7 @@ func sessionOf(t *testing.T, loss *losses.Loss, p losses.Params, r losses.Reduct
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := proto.Marshal(model)
+	raw, err := model.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}

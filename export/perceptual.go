@@ -65,7 +65,7 @@ func ImageNet(scale float64) Normalization {
 // as far as there are losses on them, "target" and "style", as the network's input
 // is declared; its outputs are the total "loss" and each of its terms:
 // "content_loss/" and "style_loss/" with the layer's name, and "total_variation".
-func (p Perceptual) Model() (*onnxpb.ModelProto, error) {
+func (p Perceptual) Model() (*models.Model, error) {
 	if err := p.check(); err != nil {
 		return nil, fmt.Errorf("export: perceptual: %w", err)
 	}
@@ -84,7 +84,7 @@ func (p Perceptual) Model() (*onnxpb.ModelProto, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export: perceptual: %w", err)
 	}
-	return model.Proto, nil
+	return model, nil
 }
 
 // Attach puts the loss onto a model that makes images: prediction is the tensor that
@@ -202,12 +202,12 @@ func (p Perceptual) onto(host *models.Model, prediction string) (*models.Model, 
 	if err != nil {
 		return nil, err
 	}
-	model, err := attachAll(joint.Proto, terms, p.Output)
+	model, err := attachAll(joint, terms, p.Output)
 	if err != nil {
 		return nil, err
 	}
-	onlyLossesAdded(model.Graph, own, len(terms)+1)
-	return &models.Model{Proto: model, Path: joint.Path}, nil
+	onlyLossesAdded(model.Proto.Graph, own, len(terms)+1)
+	return model, nil
 }
 
 // twin is the network up to the layers, once for each image. The style image may

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/onnxloss/onnxloss/export"
-	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
@@ -61,7 +60,7 @@ func features(t *testing.T, image engine.Tensor, n export.Normalization) losses.
 		t.Fatal(err)
 	}
 	values := losses.Values{}
-	for name, tensor := range runModel(t, cut.Proto, map[string]engine.Tensor{"image": normalized}) {
+	for name, tensor := range runModel(t, cut, map[string]engine.Tensor{"image": normalized}) {
 		values[name] = losses.Array{Shape: tensor.Shape(), Data: tensor.Float64s()}
 	}
 	return values
@@ -135,8 +134,8 @@ func TestPerceptualLossOnTheModelThatMakesTheImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	low, high := images(t, 4, 2, 1, 4, 4), images(t, 5, 2, 1, 8, 8)
-	got := runModel(t, attached.Proto, map[string]engine.Tensor{"image": low, "target": high, "style": high})
-	alone := runModel(t, host.Proto, map[string]engine.Tensor{"image": low})
+	got := runModel(t, attached, map[string]engine.Tensor{"image": low, "target": high, "style": high})
+	alone := runModel(t, host, map[string]engine.Tensor{"image": low})
 	if err := engine.Diff(got["upscaled"], alone["upscaled"], engine.Tolerance{}); err != nil {
 		t.Errorf("the model's own output has changed: %v", err)
 	}
@@ -160,14 +159,14 @@ func TestPerceptualLossHasTheWeightsOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := weightBytes(model), weightBytes(cut.Proto); got != want {
+	if got, want := weightBytes(model), weightBytes(cut); got != want {
 		t.Errorf("the graph has %d bytes of weights, the network has %d up to the layers", got, want)
 	}
 }
 
-func weightBytes(m *onnxpb.ModelProto) int {
+func weightBytes(m *models.Model) int {
 	total := 0
-	for _, w := range m.GetGraph().GetInitializer() {
+	for _, w := range m.Proto.GetGraph().GetInitializer() {
 		total += proto.Size(w)
 	}
 	return total
@@ -194,7 +193,7 @@ func TestPerceptualLossOnARealTopology(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := proto.Marshal(model)
+	raw, err := model.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,14 +208,14 @@ func TestPerceptualLossOnARealTopology(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := countNodes(model, "ConstantOfShape"), countNodes(cut.Proto, "ConstantOfShape"); got != want {
+	if got, want := countNodes(model, "ConstantOfShape"), countNodes(cut, "ConstantOfShape"); got != want {
 		t.Errorf("the graph makes %d weights, the network makes %d up to the last layer", got, want)
 	}
 }
 
-func countNodes(m *onnxpb.ModelProto, op string) int {
+func countNodes(m *models.Model, op string) int {
 	count := 0
-	for _, n := range m.GetGraph().GetNode() {
+	for _, n := range m.Proto.GetGraph().GetNode() {
 		if n.GetOpType() == op {
 			count++
 		}

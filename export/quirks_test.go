@@ -18,8 +18,8 @@ func TestFloat64GramMatricesDoNotMultiplyByATransposeDirectly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		producer, products := producers(model.Graph.Node), 0
-		for _, n := range model.Graph.Node {
+		producer, products := producers(model.Proto.Graph.Node), 0
+		for _, n := range model.Proto.Graph.Node {
 			if n.GetOpType() != "MatMul" {
 				continue
 			}
@@ -54,7 +54,7 @@ func TestGatherElementsCountsItsAxisFromTheStartWhereTheRankIsKnown(t *testing.T
 		t.Fatal(err)
 	}
 	gathers := 0
-	for _, n := range model.Graph.Node {
+	for _, n := range model.Proto.Graph.Node {
 		if n.GetOpType() != "GatherElements" {
 			continue
 		}

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/ops"
@@ -50,7 +48,7 @@ func load(t *testing.T, l *losses.Loss, p losses.Params, o export.Options) engin
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := proto.Marshal(model)
+	raw, err := model.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}

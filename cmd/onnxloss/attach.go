@@ -59,11 +59,11 @@ func attachLoss(cmd *cobra.Command, from string, loss *losses.Loss, p losses.Par
 	if err != nil {
 		return err
 	}
-	attached, err := export.Attach(host.Proto, loss, p, o)
+	attached, err := export.Attach(host, loss, p, o)
 	if err != nil {
 		return err
 	}
-	return saveModel(cmd, &models.Model{Proto: attached, Path: host.Path}, path)
+	return saveModel(cmd, attached, path)
 }
 
 // saveModel proves what was made, writes it and says what it is.
@@ -84,12 +84,12 @@ func saveModel(cmd *cobra.Command, made *models.Model, path string) error {
 		if _, err := cmd.OutOrStdout().Write(data); err != nil {
 			return fmt.Errorf("write to the %s: %w", standardOutput, err)
 		}
-		return reportMade(cmd, made.Proto, standardOutput)
+		return reportMade(cmd, made, standardOutput)
 	}
 	if err := made.Save(path); err != nil {
 		return err
 	}
-	return reportMade(cmd, made.Proto, path)
+	return reportMade(cmd, made, path)
 }
 
 // sameFile says whether two paths are one file, through links as well.

@@ -5,11 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/onnxloss/onnxloss/export"
-	"github.com/onnxloss/onnxloss/internal/atomicfile"
-	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
@@ -63,28 +60,12 @@ func writeLoss(cmd *cobra.Command, loss *losses.Loss, p losses.Params, o export.
 	if err != nil {
 		return err
 	}
-	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(model)
-	if err != nil {
-		return fmt.Errorf("encode the model: %w", err)
-	}
-	if err := export.Check(data); err != nil {
-		return err
-	}
-	if path == "-" {
-		if _, err := cmd.OutOrStdout().Write(data); err != nil {
-			return fmt.Errorf("write to the standard output: %w", err)
-		}
-		return reportMade(cmd, model, standardOutput)
-	}
-	if err := atomicfile.Write(path, data); err != nil {
-		return err
-	}
-	return reportMade(cmd, model, path)
+	return saveModel(cmd, model, path)
 }
 
 // reportMade prints a line for each loss in a file. It goes to the error output
 // where the model itself went to the standard output.
-func reportMade(cmd *cobra.Command, model *onnxpb.ModelProto, where string) error {
+func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 	made, err := export.DescribeAll(model)
 	if err != nil {
 		return err
@@ -109,8 +90,7 @@ func reportMade(cmd *cobra.Command, model *onnxpb.ModelProto, where string) erro
 
 // inputList writes the tensors that the loss reads, as "logits float32[N,C]", and
 // which input each is where the names differ.
-func inputList(model *onnxpb.ModelProto, d export.Description) string {
-	file := models.Model{Proto: model}
+func inputList(model *models.Model, d export.Description) string {
 	var list []string
 	for _, in := range d.Loss.InputsFor(d.Params) {
 		name, ok := d.Inputs[in.Name]
@@ -121,7 +101,7 @@ func inputList(model *onnxpb.ModelProto, d export.Description) string {
 		if name != in.Name {
 			text = in.Name + "=" + name
 		}
-		if t, ok := file.Tensor(name); ok && t.DType != ops.Undefined {
+		if t, ok := model.Tensor(name); ok && t.DType != ops.Undefined {
 			text += fmt.Sprintf(" %s%s", t.DType, t.Shape)
 		}
 		list = append(list, text)

@@ -73,7 +73,7 @@ func inspect(model *models.Model, layers bool) (inspection, error) {
 		Opset: model.Opset(), IR: model.Proto.GetIrVersion(), Nodes: len(model.Proto.GetGraph().GetNode()),
 		Inputs: tensorsJSON(model.Inputs()), Outputs: tensorsJSON(model.Outputs()), Losses: []carriedJSON{},
 	}
-	carried, err := export.DescribeAll(model.Proto)
+	carried, err := export.DescribeAll(model)
 	if err != nil && !errors.Is(err, export.ErrNoLoss) {
 		return about, err
 	}

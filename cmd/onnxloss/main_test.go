@@ -78,7 +78,7 @@ func describeFile(t *testing.T, path string) export.Description {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := export.Describe(model.Proto)
+	d, err := export.Describe(model)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -192,8 +192,7 @@ func (f *perceptualFlags) make(loss export.Perceptual) (*models.Model, error) {
 		if f.prediction != "" {
 			return nil, fmt.Errorf("perceptual: --prediction names a tensor of a model, but there is no --model")
 		}
-		model, err := loss.Model()
-		return &models.Model{Proto: model, Path: loss.Network.Path}, err
+		return loss.Model()
 	}
 	for _, from := range []string{f.model, f.network} {
 		if sameFile(from, f.output) {

@@ -35,7 +35,7 @@ func (d *demo) open(name string) (*models.Model, error) {
 // instead of their mean. It saves the result and opens the file that it made.
 func (d *demo) attach(model *models.Model, logits string, loss *losses.Loss, params losses.Params, name string) (*models.Model, error) {
 	start := time.Now()
-	made, err := export.Attach(model.Proto, loss, params, export.AttachOptions{
+	made, err := export.Attach(model, loss, params, export.AttachOptions{
 		Options: export.Options{Reduction: losses.None},
 		Bind:    map[string]string{"logits": logits},
 	})
@@ -43,7 +43,7 @@ func (d *demo) attach(model *models.Model, logits string, loss *losses.Loss, par
 		return nil, err
 	}
 	path := filepath.Join(d.out, name)
-	if err := (&models.Model{Proto: made, Path: model.Path}).Save(path); err != nil {
+	if err := made.Save(path); err != nil {
 		return nil, err
 	}
 	attached, err := models.Open(path)

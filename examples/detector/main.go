@@ -127,14 +127,13 @@ func (r *report) add(eng engine.Engine, detector *models.Model, s scene, p part)
 	if err != nil {
 		return nil, err
 	}
-	proto, err := export.Attach(detector.Proto, p.loss, params, export.AttachOptions{
+	attached, err := export.Attach(detector, p.loss, params, export.AttachOptions{
 		Options: export.Options{Reduction: losses.None},
 		Bind:    p.bind,
 	})
 	if err != nil {
 		return nil, err
 	}
-	attached := &models.Model{Proto: proto}
 	cases, err := kit.Verify(eng, attached)
 	if err != nil {
 		return nil, err

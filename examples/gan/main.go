@@ -152,11 +152,10 @@ func (g *gan) play(r *report) error {
 		})
 	}
 	// a file of several losses has a total too: that of different games means nothing
-	proto, err := export.AttachAll(host.Proto, terms, "total")
+	judging, err := export.AttachAll(host, terms, "total")
 	if err != nil {
 		return err
 	}
-	judging := &models.Model{Proto: proto}
 	cases, err := kit.Verify(g.eng, judging)
 	if err != nil {
 		return err
@@ -221,11 +220,10 @@ func (g *gan) alone(loss *losses.Loss, settings map[string]any, in map[string]en
 			shapes[name] = append(shapes[name], ops.Fixed(size))
 		}
 	}
-	proto, err := export.Model(loss, params, export.Options{Shapes: shapes})
+	model, err := export.Model(loss, params, export.Options{Shapes: shapes})
 	if err != nil {
 		return result{}, err
 	}
-	model := &models.Model{Proto: proto}
 	r := result{loss: loss}
 	if r.cases, err = kit.Verify(g.eng, model); err != nil {
 		return result{}, err

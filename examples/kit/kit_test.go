@@ -7,7 +7,6 @@ import (
 	"github.com/onnxloss/onnxloss/examples/kit"
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
-	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/interp"
@@ -45,11 +44,11 @@ func TestReadRefusesOtherData(t *testing.T) {
 }
 
 func TestVerifyTellsALossFromAModel(t *testing.T) {
-	proto, err := export.Model(losses.MSE, nil, export.Options{})
+	model, err := export.Model(losses.MSE, nil, export.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cases, err := kit.Verify(interp.New(), &models.Model{Proto: proto}); err != nil || cases == 0 {
+	if cases, err := kit.Verify(interp.New(), model); err != nil || cases == 0 {
 		t.Errorf("a loss: got %d cases and %v", cases, err)
 	}
 	plain, err := kit.Open(data, "gan_generator.onnx")
@@ -62,16 +61,16 @@ func TestVerifyTellsALossFromAModel(t *testing.T) {
 }
 
 func TestVerifyFailsWhereALossIsWrong(t *testing.T) {
-	proto, err := export.Model(losses.MSE, nil, export.Options{})
+	model, err := export.Model(losses.MSE, nil, export.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, node := range proto.Graph.Node {
+	for _, node := range model.Proto.Graph.Node {
 		if node.GetOpType() == "Sub" {
 			*node.OpType = "Add"
 		}
 	}
-	if _, err := kit.Verify(interp.New(), &models.Model{Proto: proto}); err == nil || !strings.Contains(err.Error(), "differs from the reference") {
+	if _, err := kit.Verify(interp.New(), model); err == nil || !strings.Contains(err.Error(), "differs from the reference") {
 		t.Errorf("got %v, want that the loss differs", err)
 	}
 }

@@ -108,13 +108,12 @@ func (s *scene) answer(trained *models.Model, o objective, result *outcome) erro
 	if err != nil {
 		return err
 	}
-	attached, err := export.Attach(trained.Proto, o.head, params, export.AttachOptions{
+	model, err := export.Attach(trained, o.head, params, export.AttachOptions{
 		Bind: map[string]string{"logits": "logits"}, Output: "probabilities",
 	})
 	if err != nil {
 		return err
 	}
-	model := &models.Model{Proto: attached}
 	if result.cases, err = kit.Verify(s.eng, model); err != nil {
 		return err
 	}
@@ -143,13 +142,12 @@ func (s *scene) suspect(trained *models.Model, o objective, noisy []int64, flipp
 	if err != nil {
 		return err
 	}
-	attached, err := export.Attach(trained.Proto, o.loss, params, export.AttachOptions{
+	model, err := export.Attach(trained, o.loss, params, export.AttachOptions{
 		Options: export.Options{Reduction: losses.None},
 	})
 	if err != nil {
 		return err
 	}
-	model := &models.Model{Proto: attached}
 	cases, err := kit.Verify(s.eng, model)
 	if err != nil {
 		return err

@@ -84,14 +84,13 @@ func (s *scene) follow(r *report) error {
 		if err != nil {
 			return err
 		}
-		proto, err := export.Attach(s.unet.Proto, losses.BoundaryDice, params, export.AttachOptions{
+		model, err := export.Attach(s.unet, losses.BoundaryDice, params, export.AttachOptions{
 			Options: export.Options{Reduction: losses.None}, // a number for each image
 			Bind:    map[string]string{"prediction": "logits"},
 		})
 		if err != nil {
 			return err
 		}
-		model := &models.Model{Proto: proto}
 		cases, err := kit.Verify(s.eng, model)
 		if err != nil {
 			return err
@@ -167,11 +166,10 @@ func (s *scene) parts() (parts, error) {
 			AttachOptions: export.AttachOptions{Bind: bind},
 		})
 	}
-	proto, err := export.AttachAll(s.unet.Proto, terms, "total")
+	model, err := export.AttachAll(s.unet, terms, "total")
 	if err != nil {
 		return p, err
 	}
-	model := &models.Model{Proto: proto}
 	if p.cases, err = kit.Verify(s.eng, model); err != nil {
 		return p, err
 	}

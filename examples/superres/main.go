@@ -12,7 +12,6 @@ import (
 	"github.com/onnxloss/onnxloss/examples/kit"
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
-	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
@@ -110,13 +109,12 @@ func (j judge) plain(r *report) error {
 		}
 		// total variation looks at one image, the others at two
 		predicted := of.loss.InputsFor(params)[0].Name
-		proto, err := export.Model(of.loss, params, export.Options{
+		model, err := export.Model(of.loss, params, export.Options{
 			Shapes: map[string]ops.Shape{predicted: {ops.Symbolic("N"), ops.Fixed(1), ops.Fixed(8), ops.Fixed(8)}},
 		})
 		if err != nil {
 			return err
 		}
-		model := &models.Model{Proto: proto}
 		cases, err := kit.Verify(j.eng, model)
 		if err != nil {
 			return err

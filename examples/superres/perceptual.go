@@ -26,11 +26,10 @@ func perceptual(classifier *models.Model) export.Perceptual {
 // perceptual adds the loss, and each of its terms, from a model of the loss alone,
 // for images that come from anywhere.
 func (j judge) perceptual(r *report, classifier *models.Model) error {
-	proto, err := perceptual(classifier).Model()
+	model, err := perceptual(classifier).Model()
 	if err != nil {
 		return err
 	}
-	model := &models.Model{Proto: proto}
 	cases, err := kit.Verify(j.eng, model)
 	if err != nil {
 		return err

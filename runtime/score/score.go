@@ -119,7 +119,7 @@ func run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map
 // lossOutput finds the name of the unreduced loss. The description has no Loss
 // where the model has no metadata.
 func lossOutput(model *models.Model, asked string) (string, export.Description, error) {
-	all, err := export.DescribeAll(model.Proto)
+	all, err := export.DescribeAll(model)
 	name := asked
 	var description export.Description
 	switch {

@@ -63,7 +63,7 @@ func exported(t *testing.T, command string, o export.Options) *models.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &models.Model{Proto: model}
+	return model
 }
 
 // counting is tensor 0, 1, 2, ... of a shape.
@@ -273,7 +273,7 @@ func TestRunAgreesWithPyTorchOnATrainedClassifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	attached, err := export.Attach(host.Proto, loss, params, export.AttachOptions{Options: export.Options{Reduction: losses.None}})
+	attached, err := export.Attach(host, loss, params, export.AttachOptions{Options: export.Options{Reduction: losses.None}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +287,7 @@ func TestRunAgreesWithPyTorchOnATrainedClassifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := run(t, &models.Model{Proto: attached}, inputs, score.Options{Batch: 100})
+	got := run(t, attached, inputs, score.Options{Batch: 100})
 	if err := engine.Diff(got.Raw, want, engine.Tolerance{Abs: 1e-5, Rel: 1e-5}); err != nil {
 		t.Error(err)
 	}

@@ -81,7 +81,7 @@ type file struct {
 }
 
 func lossesOf(model *models.Model, seed uint64) ([]*file, error) {
-	all, err := export.DescribeAll(model.Proto)
+	all, err := export.DescribeAll(model)
 	if err != nil {
 		return nil, err
 	}

@@ -19,10 +19,10 @@ import (
 	"github.com/onnxloss/onnxloss/runtime/verify"
 )
 
-func save(t *testing.T, model *onnxpb.ModelProto) string {
+func save(t *testing.T, model *models.Model) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model.onnx")
-	if err := (&models.Model{Proto: model}).Save(path); err != nil {
+	if err := model.Save(path); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -57,10 +57,10 @@ func shape(t *testing.T, text string) ops.Shape {
 
 // network is scores = x W, from three features to four classes. weight is one
 // element of W.
-func network(t *testing.T, weight float32) *onnxpb.ModelProto {
+func network(t *testing.T, weight float32) *models.Model {
 	t.Helper()
 	w := engine.Must([]int{3, 4}, []float32{weight, -1, 2, 0.5, 1, 1, -2, 0, 0.25, 3, 1, -1})
-	return &onnxpb.ModelProto{
+	return &models.Model{Proto: &onnxpb.ModelProto{
 		IrVersion:   proto.Int64(8),
 		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(17)}},
 		Graph: &onnxpb.GraphProto{
@@ -70,7 +70,7 @@ func network(t *testing.T, weight float32) *onnxpb.ModelProto {
 			Input:       []*onnxpb.ValueInfoProto{ops.ValueInfo("x", ops.Float32, shape(t, "batch,3"))},
 			Output:      []*onnxpb.ValueInfoProto{ops.ValueInfo("scores", ops.Float32, shape(t, "batch,4"))},
 		},
-	}
+	}}
 }
 
 func TestExportedFilesHold(t *testing.T) {
@@ -136,7 +136,7 @@ func TestAttachedModelWithOutputsThatAreNoNumbersFails(t *testing.T) {
 }
 
 // twoLosses is a model with two losses of one prediction and target, and their total.
-func twoLosses(t *testing.T) *onnxpb.ModelProto {
+func twoLosses(t *testing.T) *models.Model {
 	t.Helper()
 	bind := map[string]string{"prediction": "scores", "target": "target"}
 	model, err := export.AttachAll(network(t, 1), []export.Term{
@@ -150,7 +150,7 @@ func twoLosses(t *testing.T) *onnxpb.ModelProto {
 }
 
 func TestSeveralLossesAndTheirTotalHold(t *testing.T) {
-	report, err := verify.Model(t.Context(), &models.Model{Proto: twoLosses(t)}, []engine.Engine{interp.New()}, 1)
+	report, err := verify.Model(t.Context(), twoLosses(t), []engine.Engine{interp.New()}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,10 +161,10 @@ func TestSeveralLossesAndTheirTotalHold(t *testing.T) {
 
 func TestChangedTotalFails(t *testing.T) {
 	model := twoLosses(t)
-	for _, entry := range model.MetadataProps {
+	for _, entry := range model.Proto.MetadataProps {
 		entry.Value = proto.String(strings.Replace(entry.GetValue(), `"weight":"0.25"`, `"weight":"0.2501"`, 1))
 	}
-	report, err := verify.Model(t.Context(), &models.Model{Proto: model}, []engine.Engine{interp.New()}, 1)
+	report, err := verify.Model(t.Context(), model, []engine.Engine{interp.New()}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestChangedFileFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, entry := range model.MetadataProps {
+	for _, entry := range model.Proto.MetadataProps {
 		if entry.GetKey() == "onnxloss.params" {
 			entry.Value = proto.String(strings.Replace(entry.GetValue(), `"gamma":2`, `"gamma":1`, 1))
 		}

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/ops"
@@ -224,7 +222,7 @@ func (j job) model(c cell) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return proto.Marshal(model)
+	return model.Bytes()
 }
 
 // samples draws the inputs and computes the reference on them.

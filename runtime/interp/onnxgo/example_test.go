@@ -8,7 +8,6 @@ import (
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/runtime/interp/onnxgo"
 	onnx "github.com/owulveryck/onnx-go"
-	"google.golang.org/protobuf/proto"
 	"gorgonia.org/tensor"
 )
 
@@ -62,7 +61,7 @@ func exported() []byte {
 	if err != nil {
 		log.Fatal(err)
 	}
-	data, err := proto.Marshal(model)
+	data, err := model.Bytes()
 	if err != nil {
 		log.Fatal(err)
 	}

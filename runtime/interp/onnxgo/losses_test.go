@@ -12,7 +12,6 @@ import (
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/interp/onnxgo"
-	"google.golang.org/protobuf/proto"
 	"gorgonia.org/tensor"
 )
 
@@ -48,12 +47,12 @@ func (c lossCase) test(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := proto.Marshal(m)
+	data, err := m.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, in := range m.Graph.Input {
+	for _, in := range m.Proto.Graph.Input {
 		names = append(names, in.GetName())
 	}
 	values, tensors := c.draw(t, names)
