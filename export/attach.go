@@ -1,6 +1,8 @@
 package export
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -8,13 +10,13 @@ import (
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
-	"google.golang.org/protobuf/proto"
 )
 
-// AttachOptions say how a loss is put onto a model. The opset is the model's own;
-// Options.Opset must be 0. The element type is that of the prediction where none
-// is asked for, and float32 for predictions of a half type.
+// AttachOptions say how a loss is put onto a model. The element type is that of the
+// prediction where none is asked for, and float32 for predictions of a half type.
 type AttachOptions struct {
+	// Options.Opset is the model's own where it is 0. A newer one raises the model's,
+	// which is refused where a node of it would change its meaning.
 	Options
 	// Bind maps inputs of the loss to tensors of the model. A prediction that is
 	// not bound is found by itself where there is only one way; other inputs
@@ -23,10 +25,13 @@ type AttachOptions struct {
 	// Output names the result's tensor; Loss.Output ("loss", or a head's name), or the
 	// next free name, where empty.
 	Output string
+	// OnlyLoss makes the loss the only output; the model's own become tensors inside.
+	OnlyLoss bool
 }
 
-// Attach gives a copy of a model that computes a loss as well. Its own inputs,
-// outputs and nodes stay as they are.
+// Attach gives the model that computes a loss as well. Its own inputs, outputs, nodes
+// and weights stay as they are, in the file byte for byte. Detach takes the loss off
+// again.
 func Attach(model *models.Model, loss *losses.Loss, p losses.Params, o AttachOptions) (*models.Model, error) {
 	attached, err := attach(model, loss, p, o)
 	if err != nil {
@@ -36,15 +41,18 @@ func Attach(model *models.Model, loss *losses.Loss, p losses.Params, o AttachOpt
 }
 
 func attach(model *models.Model, loss *losses.Loss, p losses.Params, o AttachOptions) (*models.Model, error) {
-	host, err := newHost(model.Proto)
+	host, err := newHost(model, o.Opset)
 	if err != nil {
 		return nil, err
+	}
+	if o.OnlyLoss {
+		host.hideOutputs()
 	}
 	description, err := host.attach(loss, p, o)
 	if err != nil {
 		return nil, err
 	}
-	return &models.Model{Proto: host.model, Path: model.Path}, description.stamp(host.model)
+	return host.finish(description.entries())
 }
 
 // attach puts one loss onto the host and says what it did. It leaves the metadata
@@ -69,7 +77,7 @@ func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Desc
 	if err != nil {
 		return Description{}, err
 	}
-	emitted, err := l.emit(output, h.taken)
+	emitted, err := h.emit(l, output)
 	if err != nil {
 		return Description{}, err
 	}
@@ -86,16 +94,30 @@ func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Desc
 	return description, nil
 }
 
+// emit lowers a loss. Where an operator that it needs is newer than the model, the
+// error says which opset has all of them.
+func (h *host) emit(l lowering, output string) (piece, error) {
+	emitted, err := l.emit(output, h.taken)
+	if err == nil {
+		return emitted, nil
+	}
+	for newer := l.options.Opset + 1; newer <= ops.MaxOpset; newer++ {
+		raised := l
+		raised.options.Opset = newer
+		if _, stillNot := raised.emit(output, h.taken); stillNot != nil {
+			continue
+		}
+		if cannot := h.original.CheckOpset(newer); cannot != nil {
+			return piece{}, fmt.Errorf("%w; the loss needs opset %d, which the model cannot be raised to: %w", err, newer, cannot)
+		}
+		return piece{}, fmt.Errorf("%w; the loss needs opset %d: ask for that, and the model is raised to it", err, newer)
+	}
+	return piece{}, err
+}
+
 // options fills in what follows from the model: the opset, and the element type of
 // the prediction.
 func (h *host) options(loss *losses.Loss, o Options, prediction ops.DType) (Options, error) {
-	if o.Opset != 0 {
-		return o, fmt.Errorf("the opset is the model's own and cannot be set to %d", o.Opset)
-	}
-	opset := opsetOf(h.model.OpsetImport, "")
-	if opset < ops.MinOpset {
-		return o, fmt.Errorf("the model is of opset %d; losses need opset %d or newer", opset, ops.MinOpset)
-	}
 	if o.DType == ops.Undefined {
 		o.DType = prediction
 		if o.DType.IsHalf() {
@@ -104,15 +126,15 @@ func (h *host) options(loss *losses.Loss, o Options, prediction ops.DType) (Opti
 	}
 	// Models older than exported losses may be served by a loss that needs nothing
 	// newer; the builder says so where it does.
-	o.Opset = max(opset, MinOpset)
+	o.Opset = max(h.opset, MinOpset)
 	o, err := o.withDefaults(loss)
-	o.Opset = opset
+	o.Opset = h.opset
 	return o, err
 }
 
 // add puts a piece into the model and takes the names in it.
 func (h *host) add(p piece, output string) error {
-	if err := p.addTo(h.model, output); err != nil {
+	if err := p.addTo(h.edit, output); err != nil {
 		return err
 	}
 	for _, n := range p.nodes {
@@ -127,33 +149,98 @@ func (h *host) add(p piece, output string) error {
 
 // host is a model that a loss is put onto.
 type host struct {
-	model  *onnxpb.ModelProto
-	taken  map[string]bool                   // every tensor and node name
-	typeOf map[string]*onnxpb.ValueInfoProto // of the tensors that the file gives types for
+	original *models.Model
+	edit     *models.Edit
+	opset    int
+	taken    map[string]bool                   // every tensor and node name
+	typeOf   map[string]*onnxpb.ValueInfoProto // of the tensors that the file gives types for
 	// outputs are the model's own.
 	outputs []*onnxpb.ValueInfoProto
+	before  added // how much there was of everything
+	hidden  added // which outputs were hidden
+	// removable says that what is added can be taken off the original.
+	removable bool
 }
 
-// newHost copies a model that has no loss yet.
-func newHost(model *onnxpb.ModelProto) (*host, error) {
-	if model.GetGraph() == nil {
-		return nil, fmt.Errorf("the model has no graph")
+// newHost starts from a model that has no loss yet, raised to an opset where that is
+// not 0.
+func newHost(model *models.Model, opset int) (*host, error) {
+	graph := model.Proto.GetGraph()
+	if graph == nil {
+		return nil, errors.New("the model has no graph")
 	}
-	if known, err := described(model); err == nil {
-		return nil, fmt.Errorf("the model already carries %s; start from the model without it", known.Terms[0].Loss.Command())
+	if known, err := DescribeAll(model); err == nil {
+		return nil, fmt.Errorf("the model already carries %s; detach it first, or attach both at once", known.Terms[0].Loss.Command())
 	}
-	model = proto.Clone(model).(*onnxpb.ModelProto)
 	h := &host{
-		model: model, taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{},
-		outputs: slices.Clone(model.Graph.Output),
+		original: model, edit: model.Edit(), taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{},
+		outputs: graph.Output, removable: true,
 	}
-	takeNames(model.Graph, h.taken)
-	for _, infos := range [][]*onnxpb.ValueInfoProto{model.Graph.ValueInfo, model.Graph.Input, model.Graph.Output} {
+	h.before = count(h.edit)
+	if err := h.raise(opset); err != nil {
+		return nil, err
+	}
+	takeNames(graph, h.taken)
+	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.ValueInfo, graph.Input, graph.Output} {
 		for _, info := range infos {
 			h.typeOf[info.GetName()] = info
 		}
 	}
 	return h, nil
+}
+
+// raise gives the model the opset asked for. A model that imports no standard
+// operators gets the one that losses are written for.
+func (h *host) raise(asked int) error {
+	own := h.original.Opset()
+	h.opset = asked
+	switch {
+	case asked == 0 && own == 0:
+		h.opset = DefaultOpset
+	case asked == 0:
+		h.opset = own
+	}
+	switch {
+	case h.opset < ops.MinOpset:
+		return fmt.Errorf("the model is of opset %d; losses need opset %d or newer", h.opset, ops.MinOpset)
+	case h.opset > ops.MaxOpset:
+		return fmt.Errorf("opset %d is newer than those known here, up to %d", h.opset, ops.MaxOpset)
+	case h.opset < own:
+		return fmt.Errorf("the model is of opset %d, and can only be raised, not brought down to %d", own, h.opset)
+	case h.opset == own:
+		return nil
+	}
+	if own != 0 {
+		if err := h.original.CheckOpset(h.opset); err != nil {
+			return err
+		}
+	}
+	h.edit.SetOpset("", h.opset)
+	return nil
+}
+
+// hideOutputs leaves the loss as the only output.
+func (h *host) hideOutputs() {
+	h.hidden.Hidden = h.edit.HideOutputs()
+	h.hidden.HiddenOutputs = len(h.outputs)
+}
+
+// finish stamps the model with metadata.
+func (h *host) finish(entries []entry, err error) (*models.Model, error) {
+	if err != nil {
+		return nil, err
+	}
+	if done := h.done(len(entries) + 1); h.removable && done.possible() {
+		undo, err := json.Marshal(done)
+		if err != nil {
+			return nil, fmt.Errorf("encode what was added: %w", err)
+		}
+		entries = append(entries, entry{keyAdded, string(undo)})
+	}
+	for _, e := range entries {
+		h.edit.AddMetadata(keyPrefix+e.key, e.value)
+	}
+	return h.edit.Model()
 }
 
 // takeNames collects the names of a graph and of the graphs inside its nodes.

@@ -199,7 +199,7 @@ func TestAttachRefusesWhatDoesNotFit(t *testing.T) {
 		{"numbers as labels", one, "softmax-cross-entropy", export.AttachOptions{Bind: map[string]string{"target": "a"}}, `needs class indices of type int64 or int32, but "a" is float32[N,3]`},
 		{"rank too low", []output{{"a", ops.Float32, "N"}}, "softmax-cross-entropy", export.AttachOptions{}, "logits has shape [N], but the loss needs [N,C,...]"},
 		{"output name taken", one, "softmax-cross-entropy", export.AttachOptions{Output: "k"}, `the name "k" of the loss's output is taken`},
-		{"opset given", one, "softmax-cross-entropy", export.AttachOptions{Options: export.Options{Opset: 12}}, "cannot be set to 12"},
+		{"opset given", one, "softmax-cross-entropy", export.AttachOptions{Options: export.Options{Opset: 12}}, "can only be raised, not brought down to 12"},
 		{"no prediction", []output{{"k", ops.Int64, "N"}}, "softmax-cross-entropy", export.AttachOptions{}, "no floating-point output"},
 		{"shape of a bound input", one, "softmax-cross-entropy", export.AttachOptions{Options: export.Options{Shapes: map[string]ops.Shape{"logits": {}}}}, "is given for logits, but that is bound"},
 	}

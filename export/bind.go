@@ -124,7 +124,7 @@ func (h *host) complete(inputs []losses.Input, bound []operand, o Options) ([]op
 		made := operand{Input: in, tensor: h.free(in.Name), dtype: o.inputType(in), shape: shapes[in.Name]}
 		info := ops.ValueInfo(made.tensor, made.dtype, made.shape)
 		info.DocString = proto.String(in.Doc)
-		h.model.Graph.Input = append(h.model.Graph.Input, info)
+		h.edit.AddInputs(info)
 		h.typeOf[made.tensor] = info
 		operands = append(operands, made)
 	}

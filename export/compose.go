@@ -34,38 +34,46 @@ func AttachAll(model *models.Model, terms []Term, total string) (*models.Model, 
 }
 
 func attachAll(model *models.Model, terms []Term, total string) (*models.Model, error) {
-	if len(terms) == 0 {
-		return nil, errors.New("there is no loss to attach; name one or more")
-	}
-	host, err := newHost(model.Proto)
+	host, err := newHost(model, 0)
 	if err != nil {
 		return nil, err
 	}
-	composition := Composition{}
+	composition, err := host.attachAll(terms, total)
+	if err != nil {
+		return nil, err
+	}
+	return host.finish(composition.entries())
+}
+
+// attachAll puts losses and their total onto the host.
+func (h *host) attachAll(terms []Term, total string) (composition Composition, err error) {
+	if len(terms) == 0 {
+		return composition, errors.New("there is no loss to attach; name one or more")
+	}
 	for _, t := range terms {
 		if math.IsNaN(t.Weight) || math.IsInf(t.Weight, 0) {
-			return nil, fmt.Errorf("%s: its weight is %g; give a finite number", t.Loss.Command(), t.Weight)
+			return composition, fmt.Errorf("%s: its weight is %g; give a finite number", t.Loss.Command(), t.Weight)
 		}
 		if t.Output == "" {
-			t.Output = host.freeOutput(t.Loss.Command())
+			t.Output = h.freeOutput(t.Loss.Command())
 		}
-		description, err := host.attach(t.Loss, t.Params, t.AttachOptions)
+		description, err := h.attach(t.Loss, t.Params, t.AttachOptions)
 		if err == nil && description.Reduction == losses.None {
 			err = errors.New("its reduction is none, and a total is of numbers; use mean or sum")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.Loss.Command(), err)
+			return composition, fmt.Errorf("%s: %w", t.Loss.Command(), err)
 		}
 		description.Weight = t.Weight
 		composition.Terms = append(composition.Terms, description)
 	}
-	if composition.Total, err = host.outputName(total, "loss"); err != nil {
-		return nil, fmt.Errorf("the total: %w", err)
+	if composition.Total, err = h.outputName(total, "loss"); err != nil {
+		return composition, fmt.Errorf("the total: %w", err)
 	}
-	if err := host.addTotal(composition); err != nil {
-		return nil, fmt.Errorf("the total: %w", err)
+	if err := h.addTotal(composition); err != nil {
+		return composition, fmt.Errorf("the total: %w", err)
 	}
-	return &models.Model{Proto: host.model, Path: model.Path}, composition.stamp(host.model)
+	return composition, nil
 }
 
 // addTotal puts the weighted sum of the losses into the model.

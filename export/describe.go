@@ -12,7 +12,6 @@ import (
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
-	"google.golang.org/protobuf/proto"
 )
 
 // ErrNoLoss says that a model carries no loss that onnxloss wrote.
@@ -63,6 +62,7 @@ const (
 	keyWeight   = "weight"   // only among several
 	keyTerms    = "terms"
 	keyTotal    = "total"
+	keyAdded    = "added" // only where attached
 )
 
 // entry is a key of the metadata with its value.
@@ -99,31 +99,12 @@ func (d Description) entries() ([]entry, error) {
 	return entries, nil
 }
 
-// stamp writes the description into the model's metadata.
-func (d Description) stamp(model *onnxpb.ModelProto) error {
-	entries, err := d.entries()
-	if err != nil {
-		return err
-	}
-	stampEntries(model, entries)
-	return nil
-}
-
-func stampEntries(model *onnxpb.ModelProto, entries []entry) {
-	for _, e := range entries {
-		model.MetadataProps = append(model.MetadataProps, &onnxpb.StringStringEntryProto{
-			Key: proto.String(keyPrefix + e.key), Value: proto.String(e.value),
-		})
-	}
-}
-
-// stamp writes all the descriptions into the model's metadata.
-func (c Composition) stamp(model *onnxpb.ModelProto) error {
+func (c Composition) entries() ([]entry, error) {
 	var terms []map[string]string
 	for _, d := range c.Terms {
 		entries, err := d.entries()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		term := map[string]string{keyWeight: strconv.FormatFloat(d.Weight, 'g', -1, 64)}
 		for _, e := range entries {
@@ -133,10 +114,9 @@ func (c Composition) stamp(model *onnxpb.ModelProto) error {
 	}
 	encoded, err := json.Marshal(terms)
 	if err != nil {
-		return fmt.Errorf("export: encode the losses' metadata: %w", err)
+		return nil, fmt.Errorf("export: encode the losses' metadata: %w", err)
 	}
-	stampEntries(model, []entry{{keyVersion, Version}, {keyTerms, string(encoded)}, {keyTotal, c.Total}})
-	return nil
+	return []entry{{keyVersion, Version}, {keyTerms, string(encoded)}, {keyTotal, c.Total}}, nil
 }
 
 // metadata reads what onnxloss wrote into a model's metadata.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"google.golang.org/protobuf/proto"
 )
@@ -191,24 +192,20 @@ func (l lowering) attributes() []*onnxpb.AttributeProto {
 
 // addTo puts the piece into a model: nodes, types, function, operator sets and
 // the IR version that they need.
-func (p piece) addTo(model *onnxpb.ModelProto, output string) error {
-	needed := 0
+func (p piece) addTo(model *models.Edit, output string) error {
 	if p.function != nil {
-		var err error
-		if needed, err = addFunction(model, p.function, p.nodes[0]); err != nil {
+		if err := addFunction(model, p.function, p.nodes[0]); err != nil {
 			return err
 		}
 	}
-	graph := model.Graph
-	graph.Node = append(graph.Node, p.nodes...)
+	model.AddNodes(p.nodes...)
 	for _, info := range p.valueInfo {
 		if info.GetName() == output {
-			graph.Output = append(graph.Output, info)
+			model.AddOutputs(info)
 		} else {
-			graph.ValueInfo = append(graph.ValueInfo, info)
+			model.AddValueInfo(info)
 		}
 	}
-	model.IrVersion = proto.Int64(max(model.GetIrVersion(), int64(needed)))
 	return nil
 }
 
@@ -218,25 +215,33 @@ const irFunctions = 8
 // addFunction adds a body, or finds the same one. A second body under the same name
 // gets a number and the call with it: overloads are what ONNX has for that, but
 // ONNX Runtime before the middle of 2026 and the reference evaluator take one body
-// for all of them. It returns the IR version that this needs.
-func addFunction(model *onnxpb.ModelProto, function *onnxpb.FunctionProto, call *onnxpb.NodeProto) (int, error) {
-	if opsetOf(model.OpsetImport, Domain) == 0 {
-		model.OpsetImport = append(model.OpsetImport, opsetImport(Domain, DomainVersion))
+// for all of them.
+func addFunction(model *models.Edit, function *onnxpb.FunctionProto, call *onnxpb.NodeProto) error {
+	proto := model.Proto()
+	if opsetOf(proto.OpsetImport, Domain) == 0 {
+		model.SetOpset(Domain, DomainVersion)
 	}
 	base := function.GetName()
 	for number := 2; ; number++ {
-		known := functionNamed(model, function.GetName())
+		known := functionNamed(proto, function.GetName())
 		if known == nil {
-			model.Functions = append(model.Functions, function)
-			return irFunctions, nil
+			model.AddFunctions(function)
+			break
 		}
 		same, err := sameMessage(known, function)
-		if err != nil || same {
-			return 0, err
+		if err != nil {
+			return err
+		}
+		if same {
+			break
 		}
 		name := fmt.Sprintf("%s_%d", base, number)
-		function.Name, call.OpType = proto.String(name), proto.String(name)
+		function.Name, call.OpType = &name, &name
 	}
+	if proto.GetIrVersion() < irFunctions {
+		model.SetIR(irFunctions)
+	}
+	return nil
 }
 
 // functionNamed finds the body of a loss, or any of its overloads; nil is none.

@@ -45,17 +45,25 @@ func Model(loss *losses.Loss, p losses.Params, o Options) (*models.Model, error)
 		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
 	}
 	description.Detached = emitted.detached
-	model := &onnxpb.ModelProto{
+	model := &models.Model{Proto: &onnxpb.ModelProto{
 		IrVersion:       proto.Int64(ops.MinIR(o.Opset)),
 		ProducerName:    proto.String("onnxloss"),
 		ProducerVersion: proto.String(Version),
 		OpsetImport:     []*onnxpb.OperatorSetIdProto{opsetImport("", o.Opset)},
 		Graph:           graph,
-	}
-	if err := emitted.addTo(model, loss.Output()); err != nil {
+	}}
+	edit := model.Edit()
+	if err := emitted.addTo(edit, loss.Output()); err != nil {
 		return nil, err
 	}
-	return &models.Model{Proto: model}, description.stamp(model)
+	entries, err := description.entries()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		edit.AddMetadata(keyPrefix+e.key, e.value)
+	}
+	return edit.Model()
 }
 
 // inputType is the element type that an input is given.

@@ -80,7 +80,7 @@ func (p Perceptual) Model() (*models.Model, error) {
 			Input: []*onnxpb.ValueInfoProto{ops.ValueInfo("prediction", image.DType, image.Shape)},
 		},
 	}}
-	model, err := p.onto(host, "prediction")
+	model, err := p.onto(host, "prediction", false)
 	if err != nil {
 		return nil, fmt.Errorf("export: perceptual: %w", err)
 	}
@@ -95,7 +95,7 @@ func (p Perceptual) Attach(model *models.Model, prediction string) (*models.Mode
 	if err := p.check(); err != nil {
 		return nil, fmt.Errorf("export: attach perceptual: %w", err)
 	}
-	host, err := newHost(model.Proto)
+	host, err := newHost(model, 0)
 	if err != nil {
 		return nil, fmt.Errorf("export: attach perceptual: %w", err)
 	}
@@ -104,7 +104,7 @@ func (p Perceptual) Attach(model *models.Model, prediction string) (*models.Mode
 			return nil, fmt.Errorf("export: attach perceptual: %w", err)
 		}
 	}
-	attached, err := p.onto(&models.Model{Path: model.Path, Proto: host.model}, prediction)
+	attached, err := p.onto(model, prediction, true)
 	if err != nil {
 		return nil, fmt.Errorf("export: attach perceptual: %w", err)
 	}
@@ -177,9 +177,13 @@ func (p Perceptual) images() []string {
 	return images
 }
 
-// onto puts the network and the losses behind a tensor of the host, which it may
-// change.
-func (p Perceptual) onto(host *models.Model, prediction string) (*models.Model, error) {
+// onto puts the network and the losses behind a tensor of a model. What is behind a
+// model can be taken off again.
+func (p Perceptual) onto(model *models.Model, prediction string, removable bool) (*models.Model, error) {
+	host, err := model.Edit().Model()
+	if err != nil {
+		return nil, err
+	}
 	own := slices.Clone(host.Proto.GetGraph().GetOutput())
 	tensors, fed, err := p.addImages(host, prediction)
 	if err != nil {
@@ -202,12 +206,17 @@ func (p Perceptual) onto(host *models.Model, prediction string) (*models.Model, 
 	if err != nil {
 		return nil, err
 	}
-	model, err := attachAll(joint, terms, p.Output)
+	onto, err := newHost(joint, 0)
 	if err != nil {
 		return nil, err
 	}
-	onlyLossesAdded(model.Proto.Graph, own, len(terms)+1)
-	return model, nil
+	composition, err := onto.attachAll(terms, p.Output)
+	if err != nil {
+		return nil, err
+	}
+	onlyLossesAdded(onto.edit.Proto().Graph, own, len(terms)+1)
+	onto.startedFrom(model, removable)
+	return onto.finish(composition.entries())
 }
 
 // twin is the network up to the layers, once for each image. The style image may

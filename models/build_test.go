@@ -74,7 +74,11 @@ func open(t testing.TB, path string) *models.Model {
 // run proves that a model is valid, and runs it.
 func run(t testing.TB, m *models.Model, inputs map[string]engine.Tensor) map[string]engine.Tensor {
 	t.Helper()
-	data, err := m.Bytes()
+	whole := *m
+	if err := whole.LoadExternal(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := whole.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +127,7 @@ func everywhere(t testing.TB, m *models.Model) *models.Model {
 	for _, l := range layers {
 		all.Graph.Output = append(all.Graph.Output, ops.ValueInfo(l.Name, l.DType, l.Shape))
 	}
-	return &models.Model{Proto: all}
+	return &models.Model{Proto: all, Path: m.Path}
 }
 
 func outputNames(m *models.Model) []string {

@@ -40,3 +40,19 @@ func copyList(from, to protoreflect.List, holdsMessages bool) {
 		to.Append(element)
 	}
 }
+
+// shallowCopy copies a message and its lists, not what is in them.
+func shallowCopy[M proto.Message](m M) M {
+	from := m.ProtoReflect()
+	to := from.New()
+	from.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		if field.IsList() {
+			copyList(value.List(), to.Mutable(field).List(), false)
+		} else {
+			to.Set(field, value)
+		}
+		return true
+	})
+	to.SetUnknown(from.GetUnknown())
+	return to.Interface().(M)
+}

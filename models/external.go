@@ -7,8 +7,10 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
@@ -20,37 +22,84 @@ import (
 // files must lie in the model's folder or below; a location that leads out of it,
 // through a symbolic link too, is refused. After an error the model is unchanged.
 func (m *Model) LoadExternal() error {
-	if err := m.loadExternal(); err != nil {
-		return fmt.Errorf("models: external data: %w", err)
-	}
-	return nil
-}
-
-func (m *Model) loadExternal() error {
 	tensors := external(m.Proto)
+	if m.layout != nil {
+		tensors = slices.DeleteFunc(tensors, inOwnFile)
+	}
 	if len(tensors) == 0 {
 		return nil
 	}
+	whole, err := m.load(func(*onnxpb.TensorProto) bool { return true })
+	if err != nil {
+		return fmt.Errorf("models: external data: %w", err)
+	}
+	m.Proto, m.layout = whole, nil
+	return nil
+}
+
+// withNumbers is the message with the numbers that stayed in the file it was read
+// from.
+func (m *Model) withNumbers() (*onnxpb.ModelProto, error) {
+	if !slices.ContainsFunc(external(m.Proto), inOwnFile) {
+		return m.Proto, nil
+	}
+	return m.load(inOwnFile)
+}
+
+// load is the message with the data of the chosen tensors in it.
+func (m *Model) load(chosen func(*onnxpb.TensorProto) bool) (*onnxpb.ModelProto, error) {
+	whole := copyOf(m.Proto)
+	tensors := slices.DeleteFunc(external(whole), func(t *onnxpb.TensorProto) bool { return !chosen(t) })
 	if m.Path == "" {
-		return fmt.Errorf("tensor %q has its data in another file, and the model was not read from a folder; use Open", tensors[0].GetName())
+		return nil, fmt.Errorf("tensor %q has its data in another file, and the model was not read from a folder; use Open", tensors[0].GetName())
 	}
 	root, err := os.OpenRoot(filepath.Dir(m.Path))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer root.Close()
-	loaded := make([][]byte, len(tensors))
-	room := int64(maxBytes - proto.Size(m.Proto))
-	for i, t := range tensors {
-		if loaded[i], err = load(root, t, room); err != nil {
-			return fmt.Errorf("tensor %q: %w", t.GetName(), err)
+	room := int64(maxBytes - proto.Size(whole))
+	for _, t := range tensors {
+		data, err := load(root, t, room)
+		if err == nil {
+			err = put(t, data)
 		}
-		room -= int64(len(loaded[i]))
+		if err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.GetName(), err)
+		}
+		room -= int64(len(data))
 	}
-	for i, t := range tensors {
-		t.RawData, t.ExternalData, t.DataLocation = loaded[i], nil, nil
+	return whole, nil
+}
+
+// put gives a tensor its data.
+func put(t *onnxpb.TensorProto, data []byte) error {
+	number, own := ownField(t)
+	t.ExternalData, t.DataLocation = nil, nil
+	if !own || number == fieldRawData {
+		t.RawData = data
+		return nil
 	}
-	return nil
+	field := protowire.AppendTag(nil, number, protowire.BytesType)
+	return proto.UnmarshalOptions{Merge: true}.Unmarshal(protowire.AppendBytes(field, data), t)
+}
+
+// ownField tells which field a tensor's numbers are that stayed in the file it was
+// read from.
+func ownField(t *onnxpb.TensorProto) (number protowire.Number, own bool) {
+	for _, entry := range t.GetExternalData() {
+		if entry.GetKey() == keyField {
+			n, err := strconv.Atoi(entry.GetValue())
+			number = protowire.Number(n)
+			return number, err == nil && numberFields[number]
+		}
+	}
+	return 0, false
+}
+
+func inOwnFile(t *onnxpb.TensorProto) bool {
+	_, own := ownField(t)
+	return own
 }
 
 // place says where a tensor's data lie.
@@ -62,15 +111,29 @@ type place struct {
 
 // load reads one tensor's data, at most room bytes.
 func load(root *os.Root, t *onnxpb.TensorProto, room int64) ([]byte, error) {
-	p, err := placeOf(t)
+	p, length, err := find(root, t)
 	if err != nil {
 		return nil, err
 	}
-	data, err := p.read(root, t, room)
+	if length > room {
+		return nil, fmt.Errorf("file %q: with its data the model would be longer than %d bytes, the most that an ONNX file can have", p.location, maxBytes)
+	}
+	data, err := p.read(root, length)
 	if err != nil {
-		return nil, fmt.Errorf("file %q: %w", p.location, err)
+		return nil, fmt.Errorf("file %q: %w", p.location, reason(err))
 	}
 	return data, nil
+}
+
+// find proves that a tensor's data are where it says, and tells their length.
+func find(root *os.Root, t *onnxpb.TensorProto) (p place, length int64, err error) {
+	if p, err = placeOf(t); err != nil {
+		return p, 0, err
+	}
+	if length, err = p.check(root, t); err != nil {
+		return p, 0, fmt.Errorf("file %q: %w", p.location, err)
+	}
+	return p, length, nil
 }
 
 func placeOf(t *onnxpb.TensorProto) (p place, err error) {
@@ -102,40 +165,37 @@ func count(key, text string) (int64, error) {
 	return n, nil
 }
 
-func (p place) read(root *os.Root, t *onnxpb.TensorProto, room int64) ([]byte, error) {
+// check proves that a tensor's data are there, and tells their length.
+func (p place) check(root *os.Root, t *onnxpb.TensorProto) (int64, error) {
 	name := filepath.FromSlash(p.location)
 	if !filepath.IsLocal(name) {
-		return nil, errors.New("it is outside of the model's folder, which is not allowed")
+		return 0, errors.New("it is outside of the model's folder, which is not allowed")
 	}
 	// Opening a pipe would wait for a writer, so what it is comes first.
 	info, err := root.Stat(name)
 	switch {
 	case err != nil:
-		return nil, reason(err)
+		return 0, reason(err)
 	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not an ordinary file")
+		return 0, errors.New("it is not an ordinary file")
 	case p.offset > info.Size():
-		return nil, fmt.Errorf("its data start at byte %d, the file has %d", p.offset, info.Size())
+		return 0, fmt.Errorf("its data start at byte %d, the file has %d", p.offset, info.Size())
 	}
 	length, err := p.bytes(t, info.Size()-p.offset)
-	switch {
-	case err != nil:
-		return nil, err
-	case length > info.Size()-p.offset:
-		return nil, fmt.Errorf("its data are %d bytes from byte %d on, the file has %d in all; is it cut off?", length, p.offset, info.Size())
-	case length > room:
-		return nil, fmt.Errorf("with its data the model would be longer than %d bytes, the most that an ONNX file can have", maxBytes)
+	if err == nil && length > info.Size()-p.offset {
+		err = fmt.Errorf("its data are %d bytes from byte %d on, the file has %d in all; is it cut off?", length, p.offset, info.Size())
 	}
-	file, err := root.Open(name)
+	return length, err
+}
+
+func (p place) read(root *os.Root, length int64) ([]byte, error) {
+	file, err := root.Open(filepath.FromSlash(p.location))
 	if err != nil {
-		return nil, reason(err)
+		return nil, err
 	}
-	defer file.Close()
 	data := make([]byte, length)
-	if _, err := io.ReadFull(io.NewSectionReader(file, p.offset, length), data); err != nil {
-		return nil, reason(err)
-	}
-	return data, nil
+	_, err = io.ReadFull(io.NewSectionReader(file, p.offset, length), data)
+	return data, errors.Join(err, file.Close())
 }
 
 // bytes is the length of the data, of the rest of the file where neither the
@@ -158,6 +218,9 @@ func (p place) bytes(t *onnxpb.TensorProto, rest int64) (int64, error) {
 // size is the number of bytes that the shape asks for, where the element type
 // has whole bytes.
 func size(t *onnxpb.TensorProto) (n int64, known bool, err error) {
+	if inOwnFile(t) { // whatever there is belongs to it
+		return 0, false, nil
+	}
 	dtype := ops.DType(t.GetDataType())
 	if dtype == ops.String {
 		return 0, false, errors.New("it holds strings, which cannot be in another file")
@@ -174,55 +237,6 @@ func size(t *onnxpb.TensorProto) (n int64, known bool, err error) {
 		n = int64(low)
 	}
 	return n, true, nil
-}
-
-// forFolderOf gives the model as it can be written to path: itself where its
-// references to external data hold there, else a copy that has the data.
-func (m *Model) forFolderOf(path string) (*onnxpb.ModelProto, error) {
-	tensors := external(m.Proto)
-	if len(tensors) == 0 {
-		return m.Proto, nil
-	}
-	if m.Path != "" && sameFile(filepath.Dir(m.Path), filepath.Dir(path)) {
-		return m.Proto, m.keepsData(path, tensors)
-	}
-	whole := &Model{Proto: proto.CloneOf(m.Proto), Path: m.Path}
-	if err := whole.loadExternal(); err != nil {
-		return nil, fmt.Errorf("external data: %w", err)
-	}
-	return whole.Proto, nil
-}
-
-// keepsData refuses to write the model over its own weights.
-func (m *Model) keepsData(path string, tensors []*onnxpb.TensorProto) error {
-	for _, t := range tensors {
-		p, err := placeOf(t)
-		if err != nil {
-			return fmt.Errorf("external data: tensor %q: %w", t.GetName(), err)
-		}
-		if sameFile(path, filepath.Join(filepath.Dir(m.Path), filepath.FromSlash(p.location))) {
-			return fmt.Errorf("the file holds the data of tensor %q; choose another name", t.GetName())
-		}
-	}
-	return nil
-}
-
-func sameFile(a, b string) bool {
-	infoA, errA := os.Stat(a)
-	infoB, errB := os.Stat(b)
-	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
-}
-
-// external lists the tensors, wherever they are in the model, whose data are in
-// other files.
-func external(model *onnxpb.ModelProto) []*onnxpb.TensorProto {
-	var found finder
-	found.graph(model.GetGraph())
-	for _, f := range model.GetFunctions() {
-		found.nodes(f.GetNode())
-		found.attributes(f.GetAttributeProto())
-	}
-	return found
 }
 
 // finder collects tensors with external data.

@@ -220,7 +220,7 @@ func TestSaveKeepsReferencesInTheSameFolder(t *testing.T) {
 	}
 }
 
-func TestSavePutsTheDataIntoAFileElsewhere(t *testing.T) {
+func TestSaveCopiesTheDataElsewhere(t *testing.T) {
 	referring := small(apart("data", "4", "8"))
 	model := folder(t, referring)
 	path := filepath.Join(t.TempDir(), "copy.onnx")
@@ -231,8 +231,14 @@ func TestSavePutsTheDataIntoAFileElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !proto.Equal(saved.Proto, referring) {
+		t.Errorf("saved %v, want %v", saved.Proto, referring)
+	}
+	if err := saved.LoadExternal(); err != nil {
+		t.Fatal(err)
+	}
 	if !proto.Equal(saved.Proto, small(weight())) {
-		t.Errorf("saved %v, want the data inside", saved.Proto)
+		t.Errorf("the copy is %v, want %v", saved.Proto, small(weight()))
 	}
 	if !proto.Equal(model.Proto, referring) {
 		t.Error("saving changed the model")

@@ -1,6 +1,9 @@
 package models
 
-import "bytes"
+import (
+	"bytes"
+	"io"
+)
 
 // formats are what is handed in for an ONNX model by mistake, by the bytes at
 // an offset.
@@ -36,4 +39,11 @@ func looksLike(data []byte) string {
 		}
 	}
 	return ""
+}
+
+// beginning gives the bytes that tell formats apart.
+func beginning(from io.ReaderAt, size int64) []byte {
+	data := make([]byte, min(size, 64))
+	n, _ := from.ReadAt(data, 0) // what cannot be read looks like nothing
+	return data[:n]
 }

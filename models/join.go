@@ -245,13 +245,30 @@ func (j *joining) addFunctions() error {
 
 // choosePath finds the folder in which the joint model's external data are.
 func (j *joining) choosePath() error {
+	apart := !sameFile(filepath.Dir(j.host.Path), filepath.Dir(j.network.Path))
+	if apart {
+		if err := j.loadOwn(); err != nil {
+			return err
+		}
+	}
 	j.path = j.host.Path
-	if len(external(j.network.Proto)) == 0 {
-		return nil
-	}
-	if len(external(j.host.Proto)) > 0 && !sameFile(filepath.Dir(j.host.Path), filepath.Dir(j.network.Path)) {
+	switch inHost, inNetwork := len(external(j.host.Proto)), len(external(j.network.Proto)); {
+	case apart && inHost > 0 && inNetwork > 0:
 		return errors.New("the host and the network have their data in different folders; call LoadExternal on one of them")
+	case inNetwork > 0:
+		j.path = j.network.Path
 	}
-	j.path = j.network.Path
+	return nil
+}
+
+// loadOwn reads the numbers that stayed in the files of the two models.
+func (j *joining) loadOwn() error {
+	for _, m := range []**Model{&j.host, &j.network} {
+		whole, err := (*m).withNumbers()
+		if err != nil {
+			return err
+		}
+		*m = &Model{Proto: whole, Path: (*m).Path}
+	}
 	return nil
 }

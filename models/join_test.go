@@ -172,6 +172,7 @@ func TestJoinOfDifferentOpsetsComputesTheSame(t *testing.T) {
 	host := open(t, "../testdata/models/superres.onnx")
 	for _, version := range []int64{11, 13, 21} {
 		older := opset(proto.CloneOf(features.Proto), version)
+		older.Path = features.Path
 		if version > 17 {
 			older.Proto.IrVersion = proto.Int64(10)
 		}

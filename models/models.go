@@ -8,15 +8,17 @@
 package models
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/onnxloss/onnxloss/internal/atomicfile"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/ops"
 )
@@ -26,10 +28,16 @@ const maxBytes = math.MaxInt32
 
 // Model is an ONNX model and where it was read.
 type Model struct {
+	// Proto is the model without the long numbers of its tensors, which stay in the
+	// file: there they look like external data of the file itself. It is there to be
+	// read; what is changed in the Proto of a model that was opened or parsed is not
+	// written. See Edit.
 	Proto *onnxpb.ModelProto
 	// Path is the file, "" where there is none. External data are looked for in
 	// its folder.
 	Path string
+
+	layout *layout // nil for a model that was made here
 }
 
 // Tensor describes a tensor of a model. What the model does not say is
@@ -40,32 +48,55 @@ type Tensor struct {
 	Shape ops.Shape
 }
 
-// Open reads a model file. External data stay where they are until LoadExternal.
-// A file that is no ONNX model is refused, with what it looks like where that
-// shows.
+// Open reads a model file but for the weights in it, which stay there, as external
+// data do. The file must not change while the model is in use. A file that is no ONNX
+// model is refused, with what it looks like where that shows.
 func Open(path string) (*Model, error) {
-	proto, err := read(path)
+	model, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("models: open %q: %w", path, err)
 	}
-	return &Model{Proto: proto, Path: path}, nil
+	return model, nil
 }
 
-func read(path string) (*onnxpb.ModelProto, error) {
-	info, err := os.Stat(path)
+func open(path string) (*Model, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	model, err := openFile(file, path)
+	return model, errors.Join(err, file.Close())
+}
+
+func openFile(file *os.File, path string) (*Model, error) {
+	info, err := file.Stat()
 	switch {
 	case err != nil:
 		return nil, reason(err)
 	case info.IsDir():
 		return nil, errors.New("it is a directory; name the .onnx file in it")
+	case !info.Mode().IsRegular():
+		data, err := io.ReadAll(io.LimitReader(file, maxBytes+1))
+		if err != nil {
+			return nil, reason(err)
+		}
+		if len(data) > maxBytes {
+			return nil, tooLong(int64(len(data)))
+		}
+		return parse(bytes.NewReader(data), int64(len(data)), "", &source{data: data})
 	case info.Size() > maxBytes:
-		return nil, fmt.Errorf("it is %d bytes long and an ONNX file has at most %d; larger models keep their weights in files beside it", info.Size(), maxBytes)
+		return nil, tooLong(info.Size())
 	}
-	data, err := os.ReadFile(path)
+	model, err := parse(file, info.Size(), filepath.Base(path), &source{path: path, info: info})
 	if err != nil {
-		return nil, reason(err)
+		return nil, err
 	}
-	return parse(data)
+	model.Path = path
+	return model, nil
+}
+
+func tooLong(size int64) error {
+	return fmt.Errorf("it is %d bytes long and an ONNX file has at most %d; larger models keep their weights in files beside it", size, maxBytes)
 }
 
 // reason drops the path from an error of the file system, where the message
@@ -77,25 +108,29 @@ func reason(err error) error {
 	return err
 }
 
-// Parse decodes a serialised model as Open does.
+// Parse decodes a serialised model as Open does. The data must not change
+// afterwards.
 func Parse(data []byte) (*Model, error) {
-	proto, err := parse(data)
+	model, err := parse(bytes.NewReader(data), int64(len(data)), "", &source{data: data})
 	if err != nil {
 		return nil, fmt.Errorf("models: parse: %w", err)
 	}
-	return &Model{Proto: proto}, nil
+	return model, nil
 }
 
-func parse(data []byte) (*onnxpb.ModelProto, error) {
-	if len(data) == 0 {
+// parse reads a model. The name is that of the file that long numbers stay in, ""
+// for none.
+func parse(from io.ReaderAt, size int64, name string, s *source) (*Model, error) {
+	if size == 0 {
 		return nil, errors.New("it is empty")
 	}
-	model := new(onnxpb.ModelProto)
-	err := proto.Unmarshal(data, model)
-	look := looksLike(data)
+	model, layout, err := scan(from, size, name)
+	if err != nil || model.Graph == nil {
+		if look := looksLike(beginning(from, size)); look != "" {
+			return nil, fmt.Errorf("it is not an ONNX model but looks like %s", look)
+		}
+	}
 	switch {
-	case (err != nil || model.Graph == nil) && look != "":
-		return nil, fmt.Errorf("it is not an ONNX model but looks like %s", look)
 	case err != nil:
 		return nil, fmt.Errorf("it is not an ONNX model, or is cut off: %w", err)
 	case model.Graph == nil:
@@ -103,7 +138,8 @@ func parse(data []byte) (*onnxpb.ModelProto, error) {
 	case len(model.OpsetImport) == 0:
 		return nil, errors.New("the model has no opset import, or is cut off; export it again")
 	}
-	return model, nil
+	layout.source = s
+	return &Model{Proto: model, layout: layout}, nil
 }
 
 // Inputs lists what the model must be given: the graph's inputs without those
@@ -211,38 +247,30 @@ func (m *Model) Opset() int {
 // Bytes serialises the model. External data stay references, which engines that
 // load bytes cannot follow: call LoadExternal first.
 func (m *Model) Bytes() ([]byte, error) {
-	data, err := marshal(m.Proto)
-	if err != nil {
+	var data bytes.Buffer
+	if err := m.write(&data); err != nil {
 		return nil, fmt.Errorf("models: serialise: %w", err)
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
-func marshal(model *onnxpb.ModelProto) ([]byte, error) {
-	if size := proto.Size(model); size > maxBytes {
-		return nil, fmt.Errorf("the model is %d bytes long and an ONNX file has at most %d", size, maxBytes)
+// write writes the model: what was read as it was, what was made in a form that is
+// the same each time.
+func (m *Model) write(w io.Writer) error {
+	if m.layout != nil {
+		return m.layout.writeTo(w)
 	}
-	return proto.MarshalOptions{Deterministic: true}.Marshal(model)
-}
-
-// Save writes the model to a file, whole or not at all. In the folder it was
-// read from, references to external data stay as they are; in any other, the
-// data are put into the file, so that it never points to what is not there.
-func (m *Model) Save(path string) error {
-	if err := m.save(path); err != nil {
-		return fmt.Errorf("models: save %q: %w", path, err)
-	}
-	return nil
-}
-
-func (m *Model) save(path string) error {
-	model, err := m.forFolderOf(path)
+	whole, err := m.withNumbers()
 	if err != nil {
 		return err
 	}
-	data, err := marshal(model)
+	if size := proto.Size(whole); size > maxBytes {
+		return tooLong(int64(size))
+	}
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(whole)
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(path, data)
+	_, err = w.Write(data)
+	return err
 }

@@ -7,25 +7,29 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/onnxloss/onnxloss/export"
-	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 )
 
 func newAttach() *cobra.Command {
 	var flags writeFlags
+	var onto ontoFlags
 	var bind []string
 	var name string
 	cmd := &cobra.Command{
 		Use:   "attach MODEL LOSS -o FILE",
 		Short: "Put a loss onto a trained model",
 		Long: `Put a loss onto a trained model, so that whatever runs the model computes the
-loss as well. The model's own inputs, outputs and nodes stay as they are. --bind
-says which tensor an input of the loss is; the prediction is found by itself
-where there is only one way, and every other input becomes an input of the
-model. The opset is the model's own.`,
+loss as well. The model's own inputs, outputs, nodes and weights stay as they
+are, byte for byte; onnxloss detach takes the loss off again. --bind says which
+tensor an input of the loss is; the prediction is found by itself where there is
+only one way, and every other input becomes an input of the model.
+
+The loss is written for the model's own opset. Where it needs a newer one,
+--opset raises the model's, if its operators mean the same there.`,
 		Example: `  onnxloss attach classifier.onnx softmax-cross-entropy -o with_loss.onnx
   onnxloss attach detector.onnx sigmoid-focal -o scored.onnx \
-      --bind logits=class_logits --reduction none`,
+      --bind logits=class_logits --reduction none
+  onnxloss attach big/model.onnx mse -o elsewhere/model.onnx --external link`,
 		Args:              arguments("MODEL", "LOSS"),
 		ValidArgsFunction: completeLoss(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,59 +41,86 @@ model. The opset is the model's own.`,
 			if err != nil {
 				return err
 			}
-			options := export.AttachOptions{Options: o, Output: name}
+			o.Opset = onto.opset
+			options := export.AttachOptions{Options: o, Output: name, OnlyLoss: onto.onlyLoss}
 			if options.Bind, err = pairs("--bind", "input=tensor", bind); err != nil {
 				return err
 			}
-			return attachLoss(cmd, args[0], loss, p, options, flags.output)
+			return onto.write(cmd, args[0], flags.output, func(model *models.Model) (*models.Model, error) {
+				return export.Attach(model, loss, p, options)
+			})
 		},
 	}
 	flags.register(cmd, "that of the prediction, float32 for half types")
+	onto.register(cmd)
 	cmd.Flags().StringArrayVar(&bind, "bind", nil, "which tensor of the model an input of the loss is, `input=tensor`; may be repeated")
 	cmd.Flags().StringVar(&name, "name", "", "`name` of the loss's output in the model (default loss, or the next free name)")
 	completeSettings(cmd, 1)
 	return cmd
 }
 
-func attachLoss(cmd *cobra.Command, from string, loss *losses.Loss, p losses.Params, o export.AttachOptions, path string) error {
-	if sameFile(from, path) {
-		return fmt.Errorf("attach: -o names the model itself, %s; name another file", path)
+// ontoFlags say what becomes of a model that something is put onto.
+type ontoFlags struct {
+	opset    int
+	onlyLoss bool
+	external string
+}
+
+func (f *ontoFlags) register(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&f.opset, "opset", 0, "raise the model to this `opset` (default its own)")
+	cmd.Flags().BoolVar(&f.onlyLoss, "only-loss", false, "leave the loss as the only output")
+	externalFlag(cmd, &f.external)
+}
+
+func externalFlag(cmd *cobra.Command, external *string) {
+	cmd.Flags().StringVar(external, "external", "", "what `becomes` of files with the model's weights: keep (the model stays in its folder), copy or link (hard links); default keep, or copy where FILE is in another folder")
+	complete(cmd, "external", names(models.Externals()))
+}
+
+// write opens a model, changes it and writes it to another file.
+func (f *ontoFlags) write(cmd *cobra.Command, from, to string, change func(*models.Model) (*models.Model, error)) error {
+	how, err := models.ParseExternal(f.external)
+	if err != nil {
+		return fmt.Errorf("%s: --external: %w", cmd.Name(), err)
 	}
-	host, err := models.Open(from)
+	if sameFile(from, to) {
+		return fmt.Errorf("%s: -o names the model itself, %s; name another file", cmd.Name(), to)
+	}
+	model, err := models.Open(from)
 	if err != nil {
 		return err
 	}
-	attached, err := export.Attach(host, loss, p, o)
+	changed, err := change(model)
 	if err != nil {
 		return err
 	}
-	return saveModel(cmd, attached, path)
+	return saveModel(cmd, changed, to, how)
 }
 
 // saveModel proves what was made, writes it and says what it is.
-func saveModel(cmd *cobra.Command, made *models.Model, path string) error {
+func saveModel(cmd *cobra.Command, made *models.Model, path string, how models.External) error {
 	if path == "-" { // there are no files beside the standard output
 		if err := made.LoadExternal(); err != nil {
 			return err
 		}
 	}
+	if err := export.CheckModel(made); err != nil {
+		return err
+	}
+	if path != "-" {
+		if err := made.SaveAs(path, how); err != nil {
+			return err
+		}
+		return reportMade(cmd, made, path)
+	}
 	data, err := made.Bytes()
 	if err != nil {
 		return err
 	}
-	if err := export.Check(data); err != nil {
-		return err
+	if _, err := cmd.OutOrStdout().Write(data); err != nil {
+		return fmt.Errorf("write to the %s: %w", standardOutput, err)
 	}
-	if path == "-" {
-		if _, err := cmd.OutOrStdout().Write(data); err != nil {
-			return fmt.Errorf("write to the %s: %w", standardOutput, err)
-		}
-		return reportMade(cmd, made, standardOutput)
-	}
-	if err := made.Save(path); err != nil {
-		return err
-	}
-	return reportMade(cmd, made, path)
+	return reportMade(cmd, made, standardOutput)
 }
 
 // sameFile says whether two paths are one file, through links as well.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -60,19 +61,23 @@ func writeLoss(cmd *cobra.Command, loss *losses.Loss, p losses.Params, o export.
 	if err != nil {
 		return err
 	}
-	return saveModel(cmd, model, path)
+	return saveModel(cmd, model, path, "")
 }
 
 // reportMade prints a line for each loss in a file. It goes to the error output
 // where the model itself went to the standard output.
 func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
-	made, err := export.DescribeAll(model)
-	if err != nil {
-		return err
-	}
 	w := cmd.OutOrStdout()
 	if where == standardOutput {
 		w = cmd.ErrOrStderr()
+	}
+	made, err := export.DescribeAll(model)
+	if errors.Is(err, export.ErrNoLoss) {
+		_, err = fmt.Fprintf(w, "%s: the model without a loss, outputs %s\n", where, outputList(model))
+		return err
+	}
+	if err != nil {
+		return err
 	}
 	for _, d := range made.Terms {
 		_, err := fmt.Fprintf(w, "%s: %s, form %s, %s, opset %d, reduction %s: %s -> %s\n",
@@ -86,6 +91,15 @@ func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 	}
 	_, err = fmt.Fprintf(w, "%s: their weighted sum -> %s\n", where, made.Total)
 	return err
+}
+
+// outputList names the model's outputs.
+func outputList(model *models.Model) string {
+	var list []string
+	for _, out := range model.Outputs() {
+		list = append(list, out.Name)
+	}
+	return strings.Join(list, ", ")
 }
 
 // inputList writes the tensors that the loss reads, as "logits float32[N,C]", and

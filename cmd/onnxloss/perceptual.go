@@ -86,7 +86,7 @@ func (f *perceptualFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return saveModel(cmd, made, f.output)
+	return saveModel(cmd, made, f.output, "")
 }
 
 // options turns the flags into what package export takes.

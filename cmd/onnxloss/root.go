@@ -45,7 +45,7 @@ there.`,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(
 		newList(), newDescribe(), newEval(),
-		newExport(), newAttach(), newPerceptual(), newInspect(), newVerify(), newScore(),
+		newExport(), newAttach(), newDetach(), newPerceptual(), newInspect(), newVerify(), newScore(),
 		newDoctor(), newVersion(),
 	)
 	return root

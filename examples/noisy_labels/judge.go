@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math"
 	"slices"
 
@@ -76,29 +75,7 @@ func (s *scene) withLayer(l layer) (*models.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := s.classifier.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	trained, err := models.Parse(file) // a copy
-	if err != nil {
-		return nil, err
-	}
-	replaced := 0
-	for i, initializer := range trained.Proto.Graph.Initializer {
-		switch name := initializer.GetName(); name {
-		case "f2.weight":
-			trained.Proto.Graph.Initializer[i] = engine.ToProto(name, weight)
-			replaced++
-		case "f2.bias":
-			trained.Proto.Graph.Initializer[i] = engine.ToProto(name, bias)
-			replaced++
-		}
-	}
-	if replaced != 2 {
-		return nil, errors.New("the classifier has no f2.weight and f2.bias to be replaced")
-	}
-	return trained, nil
+	return s.classifier.WithInitializers(map[string]engine.Tensor{"f2.weight": weight, "f2.bias": bias})
 }
 
 // answer classifies the clean images. The head, unlike a loss, stays in the model that

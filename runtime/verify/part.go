@@ -17,7 +17,7 @@ import (
 
 // withOutputs serialises the model with further tensors among its outputs.
 func (f *file) withOutputs(names []string) ([]byte, error) {
-	copied := &models.Model{Proto: proto.Clone(f.model.Proto).(*onnxpb.ModelProto)}
+	copied := &models.Model{Proto: proto.Clone(f.model.Proto).(*onnxpb.ModelProto), Path: f.model.Path}
 	graph := copied.Proto.Graph
 	for _, name := range names {
 		if !slices.ContainsFunc(graph.Output, func(o *onnxpb.ValueInfoProto) bool { return o.GetName() == name }) {
@@ -39,7 +39,7 @@ func (f *file) info(name string) *onnxpb.ValueInfoProto {
 // part is the model cut down to what computes some tensors, and the names that it
 // reads.
 func (f *file) part(names []string) (*models.Model, map[string]bool) {
-	part := &models.Model{Proto: proto.Clone(f.model.Proto).(*onnxpb.ModelProto)}
+	part := &models.Model{Proto: proto.Clone(f.model.Proto).(*onnxpb.ModelProto), Path: f.model.Path}
 	graph := part.Proto.Graph
 	needed := map[string]bool{}
 	graph.Output = nil

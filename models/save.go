@@ -1,0 +1,140 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/onnxloss/onnxloss/internal/onnxpb"
+)
+
+// Save writes the model to a file, whole or not at all, as SaveAs does: external
+// data stay where they are in the folder that the model was read from, and are
+// copied into any other.
+func (m *Model) Save(path string) error { return m.SaveAs(path, "") }
+
+// SaveAs writes the model to a file, whole or not at all. External data stay as they
+// are, and how says what becomes of the files that they are in: KeepExternal for the
+// folder that the model was read from, CopyExternal or LinkExternal for any other.
+// "" is what is possible, keeping before copying. A file of other content under the
+// name of one with external data is never replaced.
+func (m *Model) SaveAs(path string, how External) error {
+	if err := m.save(path, how); err != nil {
+		return fmt.Errorf("models: save %q: %w", path, err)
+	}
+	return nil
+}
+
+func (m *Model) save(path string, how External) error {
+	undo, err := m.placeExternal(path, how)
+	if err != nil {
+		return fmt.Errorf("external data: %w", err)
+	}
+	if err := m.writeFile(path); err != nil {
+		return errors.Join(err, undo())
+	}
+	return nil
+}
+
+func (m *Model) writeFile(path string) error {
+	file := &tmpFile{path: path}
+	defer file.Abort()
+	if err := m.write(file); err != nil {
+		return err
+	}
+	return file.Commit()
+}
+
+// placeExternal puts the files with the model's external data beside path.
+func (m *Model) placeExternal(path string, how External) (undo func() error, err error) {
+	undo = func() error { return nil }
+	tensors := slices.DeleteFunc(external(m.Proto), inOwnFile)
+	if len(tensors) == 0 {
+		return undo, nil
+	}
+	if m.Path == "" {
+		return nil, fmt.Errorf("tensor %q has its data in another file, and the model was not read from a folder; use Open", tensors[0].GetName())
+	}
+	from, to := filepath.Dir(m.Path), filepath.Dir(path)
+	if how == "" && sameFile(from, to) {
+		how = KeepExternal
+	} else if how == "" {
+		how = CopyExternal
+	}
+	locations, err := placesOf(tensors)
+	if err != nil {
+		return nil, err
+	}
+	for tensor, location := range locations {
+		for _, folder := range []string{from, to} {
+			if file := filepath.Join(folder, filepath.FromSlash(location)); sameFile(path, file) || filepath.Clean(path) == file {
+				return nil, fmt.Errorf("the file holds the data of tensor %q; choose another name", tensor)
+			}
+		}
+	}
+	if how != KeepExternal { // what is not touched may be broken
+		if err := findAll(from, tensors); err != nil {
+			return nil, err
+		}
+	}
+	return placeExternal(from, to, slices.Compact(slices.Sorted(maps.Values(locations))), how)
+}
+
+// placesOf tells which file each tensor has its data in.
+func placesOf(tensors []*onnxpb.TensorProto) (map[string]string, error) {
+	locations := map[string]string{}
+	for _, t := range tensors {
+		p, err := placeOf(t)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", t.GetName(), err)
+		}
+		locations[t.GetName()] = p.location
+	}
+	return locations, nil
+}
+
+// findAll proves that the tensors' data are in a folder.
+func findAll(folder string, tensors []*onnxpb.TensorProto) error {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, t := range tensors {
+		if _, _, err := find(root, t); err != nil {
+			return fmt.Errorf("tensor %q: %w", t.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// ExternalFiles lists the files, relative to the model's folder, that the model has
+// data in.
+func (m *Model) ExternalFiles() ([]string, error) {
+	locations, err := placesOf(slices.DeleteFunc(external(m.Proto), inOwnFile))
+	if err != nil {
+		return nil, fmt.Errorf("models: external data: %w", err)
+	}
+	return slices.Compact(slices.Sorted(maps.Values(locations))), nil
+}
+
+func sameFile(a, b string) bool {
+	infoA, errA := os.Stat(a)
+	infoB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
+}
+
+// external lists the tensors, wherever they are in the model, whose data are
+// outside of the message.
+func external(model *onnxpb.ModelProto) []*onnxpb.TensorProto {
+	var found finder
+	found.graph(model.GetGraph())
+	for _, f := range model.GetFunctions() {
+		found.nodes(f.GetNode())
+		found.attributes(f.GetAttributeProto())
+	}
+	return found
+}
