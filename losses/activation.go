@@ -9,7 +9,7 @@ import (
 // activatedInputs is the prediction of a loss with the parameter activation.
 func activatedInputs(shape string) []Input {
 	return []Input{
-		{Name: "prediction", Role: Prediction, Domain: Real, Shape: shape, When: hasLogits, Doc: "one logit a class, classes on axis 1"},
+		{Name: "prediction", Role: Prediction, Domain: Logit, Shape: shape, When: hasLogits, Doc: "one logit a class, classes on axis 1"},
 		{Name: "prediction", Role: Prediction, Domain: UnitInterval, Shape: shape, When: hasProbabilities, Doc: "one probability a class, classes on axis 1"},
 	}
 }

@@ -31,7 +31,7 @@ func checkIgnoreIndex(p Params) error {
 // classInputs lists the inputs of a loss over mutually exclusive classes.
 func classInputs() []Input {
 	return []Input{
-		{Name: "logits", Role: Prediction, Domain: Real, Shape: "N,C,...", Doc: "one logit a class, classes on axis 1"},
+		{Name: "logits", Role: Prediction, Domain: Logit, Shape: "N,C,...", Doc: "one logit a class, classes on axis 1"},
 		{Name: "target", Role: Target, Domain: ClassIndex, Shape: "N,...", When: hardTargets, Doc: "the index of the right class"},
 		{Name: "target", Role: Target, Domain: Distribution, Shape: "N,C,...", When: softTargets, Doc: "the share of each class"},
 		{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "C", Optional: true, Doc: "a factor for each class"},

@@ -120,7 +120,7 @@ func fill(t *testing.T, r *rand.Rand, d losses.Domain, s style, shape []int, cou
 	a := losses.Zeros(shape)
 	for i := range a.Data {
 		switch d {
-		case losses.Real:
+		case losses.Real, losses.Logit:
 			a.Data[i] = s.logit(r)
 		case losses.Mask:
 			a.Data[i] = float64(r.IntN(2))

@@ -22,7 +22,7 @@ type focus struct{ positive, negative, gamma float64 }
 
 func balancedLabelInputs() []Input {
 	first := []Input{
-		{Name: "logits", Role: Prediction, Domain: Real, Shape: "N,C,...", Doc: "one logit a class; positive leans to 1"},
+		{Name: "logits", Role: Prediction, Domain: Logit, Shape: "N,C,...", Doc: "one logit a class; positive leans to 1"},
 		{Name: "target", Role: Target, Domain: Binary, Shape: "N,C,...", Doc: "the labels of each class, all 0 for a negative; numbers between 0 and 1 are soft labels"},
 		{Name: "weight", Role: Weight, Domain: NonNegative, Shape: "N,C,...", Broadcast: true, Optional: true, Doc: "a factor for each term; broadcasts"},
 	}

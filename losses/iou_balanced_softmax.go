@@ -60,8 +60,8 @@ func positiveOfIoU(label string, settings map[string]any) Curve {
 
 func balancedSoftmaxInputs() []Input {
 	inputs := []Input{
-		{Name: "logits", Role: Prediction, Domain: Real, Shape: "N,C,...", When: classesFirst, Doc: "one logit a class, classes on axis 1"},
-		{Name: "logits", Role: Prediction, Domain: Real, Shape: "N,...,C", When: classesLast, Doc: "one logit a class, classes on the last axis"},
+		{Name: "logits", Role: Prediction, Domain: Logit, Shape: "N,C,...", When: classesFirst, Doc: "one logit a class, classes on axis 1"},
+		{Name: "logits", Role: Prediction, Domain: Logit, Shape: "N,...,C", When: classesLast, Doc: "one logit a class, classes on the last axis"},
 		{Name: "target", Role: Target, Domain: ClassIndex, Shape: "N,...", Doc: "the index of the right class of each sample, background for negatives"},
 	}
 	return append(append(inputs, iouInputs("N,...")...), Input{

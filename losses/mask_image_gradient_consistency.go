@@ -24,7 +24,7 @@ is left of its edges is rounding. With unit=false the angle counts by the contra
 the loss depends on the image's scale.`,
 	Paper: "Levinshtein, Chang, Phung, Kezele, Guo, Aarabi: Real-time Deep Hair Matting on Mobile Devices, CRV 2018, arXiv:1712.07168",
 	Inputs: []Input{
-		{Name: "prediction", Role: Prediction, Domain: Real, Shape: "N,1,H,W", When: hasLogits, Doc: "one logit a pixel, of the foreground; for two classes their difference"},
+		{Name: "prediction", Role: Prediction, Domain: Logit, Shape: "N,1,H,W", When: hasLogits, Doc: "one logit a pixel, of the foreground; for two classes their difference"},
 		{Name: "prediction", Role: Prediction, Domain: UnitInterval, Shape: "N,1,H,W", When: hasProbabilities, Doc: "the share of foreground in each pixel"},
 		{Name: "image", Role: Target, Domain: Real, Shape: "N,1,H,W", Doc: "the image in grey"},
 	},

@@ -27,7 +27,7 @@ near 0 for a discriminator that is sure and right, 2 log 2 = 1.386 for one that 
 and wrong. The minimax and the non-saturating game have this loss in common and differ in the
 generator's. Smoothing is one-sided: only the real label is moved, and the least loss is then
 the entropy of s instead of 0. The numbers are logits, not probabilities.`
-	l.Inputs = discriminated(Real, logitOutput)
+	l.Inputs = discriminated(Logit, logitOutput)
 	l.Declare = []Param{
 		{Name: "label_smoothing", Kind: Float, Default: 0.0, Min: 0, Max: 1, Try: []any{0.1}, Doc: "the label of real data is 1 less this"},
 	}
@@ -55,7 +55,7 @@ the non-saturating loss is used in practice. The numbers are logits.`,
 	},
 	Accuracy: "4 ULP relative: both parts of softplus are never negative, so nothing cancels",
 	Figure:   &Figure{X: logitAxis, From: -5, To: 5, Curves: []Curve{onFake("", nil)}},
-}, Real, logitOutput, alwaysSide(saturatingSide))
+}, Logit, logitOutput, alwaysSide(saturatingSide))
 
 // softplusSide is the cross-entropy of the label 0.
 var softplusSide = oneSide{value: softplus, slope: sigmoid, rounding: relativeTo(softplus, 4)}

@@ -33,7 +33,7 @@ numbers are logits.`,
 	Build:    buildNonSaturating,
 	Accuracy: "4 ULP relative, as nothing cancels; with an epsilon 4 eps absolute and 1 ULP relative, as the logarithm of a probability near 1 has that probability's rounding",
 	Figure:   &Figure{X: logitAxis, From: -25, To: 5, Curves: over(onFake, "epsilon", 0, 1e-8)},
-}, Real, logitOutput, func(p Params) oneSide { return nonSaturatingSide(p.Float("epsilon")) })
+}, Logit, logitOutput, func(p Params) oneSide { return nonSaturatingSide(p.Float("epsilon")) })
 
 func nonSaturatingSide(epsilon float64) oneSide {
 	value := func(x float64) float64 { return softplus(-x) }

@@ -47,7 +47,7 @@ func alphas(p Params) (positive, negative float64) {
 // elementwise lists the inputs of a loss on logits of independent binary labels.
 func elementwise(weights ...Input) []Input {
 	return append([]Input{
-		{Name: "logits", Role: Prediction, Domain: Real, Shape: "...", Doc: "one logit a label; positive leans to 1"},
+		{Name: "logits", Role: Prediction, Domain: Logit, Shape: "...", Doc: "one logit a label; positive leans to 1"},
 		binaryTarget(),
 	}, weights...)
 }

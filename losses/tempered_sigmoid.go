@@ -16,7 +16,7 @@ it goes to 0 and 1 as a power of x instead of exponentially; for t < 1 it is exa
 	Paper: bitemperedPaper,
 	Head:  true,
 	Inputs: []Input{
-		{Name: "logits", Role: Prediction, Domain: Real, Shape: "...", Doc: "one logit a label; positive leans to 1"},
+		{Name: "logits", Role: Prediction, Domain: Logit, Shape: "...", Doc: "one logit a label; positive leans to 1"},
 	},
 	Declare:  []Param{temperatureParam("t", "how heavy the tail is: above 1 heavier than a sigmoid's, below 1 cut off"), numItersParam()},
 	Check:    checkIters("t"),

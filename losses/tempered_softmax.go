@@ -20,7 +20,7 @@ graph by a fixed number of steps that suffices for up to 10^5 classes, as long a
 	Paper: bitemperedPaper,
 	Head:  true,
 	Inputs: []Input{
-		{Name: "logits", Role: Prediction, Domain: Real, Shape: "N,C,...", Doc: "one logit a class, classes on axis 1"},
+		{Name: "logits", Role: Prediction, Domain: Logit, Shape: "N,C,...", Doc: "one logit a class, classes on axis 1"},
 	},
 	Declare:  []Param{temperatureParam("t", "how heavy the tail is: above 1 heavier than softmax's, below 1 cut off"), numItersParam()},
 	Check:    checkIters("t"),

@@ -397,7 +397,7 @@ func agreement(domain losses.Domain, there bool, sure float64) float64 {
 	if !there {
 		sure = -sure
 	}
-	if domain == losses.Real {
+	if domain == losses.Real || domain == losses.Logit {
 		return sure
 	}
 	return 1 / (1 + math.Exp(-sure))
