@@ -62,15 +62,15 @@ func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Desc
 	if err != nil {
 		return Description{}, err
 	}
-	operands, err := h.bind(inputs, o.Bind)
+	bound, err := h.bind(loss, inputs, o.Bind)
 	if err != nil {
 		return Description{}, err
 	}
-	if o.Options, err = h.options(loss, o.Options, operands[0].dtype); err != nil {
+	if o.Options, err = h.options(loss, o.Options, bound.prediction()); err != nil {
 		return Description{}, err
 	}
 	l := lowering{loss: loss, params: p, options: o.Options}
-	if l.inputs, err = h.complete(inputs, operands, o.Options); err != nil {
+	if l.inputs, err = h.complete(bound, o.Options); err != nil {
 		return Description{}, err
 	}
 	output, err := h.outputName(o.Output, loss.Output())
@@ -90,6 +90,12 @@ func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Desc
 	}
 	for _, in := range l.inputs {
 		description.Inputs[in.Name] = in.tensor
+		if in.source != "" {
+			if description.Bind == nil {
+				description.Bind = map[string]string{}
+			}
+			description.Bind[in.Name] = in.source
+		}
 	}
 	return description, nil
 }
@@ -142,18 +148,31 @@ func (h *host) add(p piece, output string) error {
 	}
 	for _, info := range p.valueInfo {
 		h.taken[info.GetName()] = true
-		h.typeOf[info.GetName()] = info
+		h.tensors[info.GetName()] = tensorOf(info)
 	}
 	return nil
 }
 
+// tensorOf is what a model says of a tensor: the name and nothing else of what is
+// none, such as a sequence.
+func tensorOf(info *onnxpb.ValueInfoProto) models.Tensor {
+	t := models.Tensor{Name: info.GetName()}
+	if tensor := info.GetType().GetTensorType(); tensor != nil {
+		t.DType, t.Shape = ops.DType(tensor.GetElemType()), ops.ShapeOf(tensor)
+	}
+	return t
+}
+
 // host is a model that a loss is put onto.
 type host struct {
-	original *models.Model
-	edit     *models.Edit
-	opset    int
-	taken    map[string]bool                   // every tensor and node name
-	typeOf   map[string]*onnxpb.ValueInfoProto // of the tensors that the file gives types for
+	original  *models.Model
+	edit      *models.Edit
+	opset     int
+	taken     map[string]bool              // every tensor and node name
+	tensors   map[string]models.Tensor     // those that the file gives types for
+	inferred  map[string]models.Tensor     // those of the original, nil until needed
+	producers map[string]*onnxpb.NodeProto // of the original, nil until needed
+	brought   map[string]bool              // the inputs that losses have brought
 	// outputs are the model's own.
 	outputs []*onnxpb.ValueInfoProto
 	before  added // how much there was of everything
@@ -173,7 +192,7 @@ func newHost(model *models.Model, opset int) (*host, error) {
 		return nil, fmt.Errorf("the model already carries %s; detach it first, or attach both at once", known.Terms[0].Loss.Command())
 	}
 	h := &host{
-		original: model, edit: model.Edit(), taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{},
+		original: model, edit: model.Edit(), taken: map[string]bool{}, tensors: map[string]models.Tensor{}, brought: map[string]bool{},
 		outputs: graph.Output, removable: true,
 	}
 	h.before = count(h.edit)
@@ -183,7 +202,7 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	takeNames(graph, h.taken)
 	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.ValueInfo, graph.Input, graph.Output} {
 		for _, info := range infos {
-			h.typeOf[info.GetName()] = info
+			h.tensors[info.GetName()] = tensorOf(info)
 		}
 	}
 	return h, nil

@@ -192,12 +192,12 @@ func TestAttachRefusesWhatDoesNotFit(t *testing.T) {
 		options export.AttachOptions
 		want    string
 	}{
-		{"two candidates", two, "softmax-cross-entropy", export.AttachOptions{}, "could be any of the outputs a, b; bind one with logits=TENSOR"},
+		{"two candidates", two, "softmax-cross-entropy", export.AttachOptions{}, "could be any of a, b; bind one with logits=TENSOR"},
 		{"no such tensor", one, "softmax-cross-entropy", export.AttachOptions{Bind: map[string]string{"logits": "z"}}, `no such tensor; its outputs are a, k`},
 		{"no such input", one, "softmax-cross-entropy", export.AttachOptions{Bind: map[string]string{"scores": "a"}}, `there is no input "scores"; the inputs are logits, target, weight`},
 		{"integers as logits", one, "softmax-cross-entropy", export.AttachOptions{Bind: map[string]string{"logits": "k"}}, `needs floating-point numbers, but "k" is int64[N]`},
 		{"numbers as labels", one, "softmax-cross-entropy", export.AttachOptions{Bind: map[string]string{"target": "a"}}, `needs class indices of type int64 or int32, but "a" is float32[N,3]`},
-		{"rank too low", []output{{"a", ops.Float32, "N"}}, "softmax-cross-entropy", export.AttachOptions{}, "logits has shape [N], but the loss needs [N,C,...]"},
+		{"rank too low", []output{{"a", ops.Float32, "N"}}, "softmax-cross-entropy", export.AttachOptions{}, `"a" has shape [N], but the loss needs [N,C,...]`},
 		{"output name taken", one, "softmax-cross-entropy", export.AttachOptions{Output: "k"}, `the name "k" of the loss's output is taken`},
 		{"opset given", one, "softmax-cross-entropy", export.AttachOptions{Options: export.Options{Opset: 12}}, "can only be raised, not brought down to 12"},
 		{"no prediction", []output{{"k", ops.Int64, "N"}}, "softmax-cross-entropy", export.AttachOptions{}, "no floating-point output"},

@@ -6,7 +6,9 @@ import (
 	"strings"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/internal/spelling"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"google.golang.org/protobuf/proto"
 )
@@ -20,73 +22,218 @@ func boundNames(bind map[string]string) []string {
 	return names
 }
 
+// binding is what the inputs of one loss are: tensors of the model, or, where fresh
+// has them, inputs that the model is to be given.
+type binding struct {
+	prefix string // of the tensors that adapters make
+	inputs []losses.Input
+	bound  []operand
+	fresh  map[string]source
+}
+
 // bind finds the tensors that inputs of the loss are bound to, the prediction
-// first.
-func (h *host) bind(inputs []losses.Input, bind map[string]string) ([]operand, error) {
-	var operands []operand
+// first. What is neither bound nor found becomes a new input.
+func (h *host) bind(loss *losses.Loss, inputs []losses.Input, bind map[string]string) (binding, error) {
+	found := binding{prefix: loss.Name + "/", inputs: inputs, fresh: map[string]source{}}
 	for _, in := range inputs {
-		tensor, ok := bind[in.Name]
-		if !ok && in.Role != losses.Prediction {
+		from, err := h.sourceOf(in, bind, found.bound)
+		if err != nil {
+			return found, err
+		}
+		if from.tensor == "" {
+			found.fresh[in.Name] = from
 			continue
 		}
-		if !ok {
-			var err error
-			if tensor, err = h.findPrediction(in); err != nil {
-				return nil, err
+		o, err := h.operand(in, from, found.prefix)
+		if err != nil {
+			return found, err
+		}
+		found.bound = append(found.bound, o)
+	}
+	return found, nil
+}
+
+// sourceOf reads what an input is bound to, or finds it: a prediction among the
+// outputs, and others among the inputs, by name. One without a tensor is new.
+func (h *host) sourceOf(in losses.Input, bind map[string]string, bound []operand) (source, error) {
+	text, asked := bind[in.Name]
+	switch {
+	case asked:
+		from, err := parseSource(text, h.has)
+		if err != nil {
+			return source{}, fmt.Errorf("%s=%s: %w", in.Name, text, err)
+		}
+		if h.brought[from.name] && from.tensor == "" { // by an earlier loss
+			from.tensor = from.name
+		}
+		return from, nil
+	case in.Role == losses.Prediction:
+		tensor, err := h.findPrediction(in, bound)
+		return source{tensor: tensor}, err
+	}
+	for _, t := range h.original.Inputs() {
+		if t.Name == in.Name && fits(in, t) == nil {
+			return source{tensor: t.Name}, nil
+		}
+	}
+	return source{}, nil
+}
+
+// findPrediction picks the output of the input's own name, or the only output that
+// can be it. Of an output that a Softmax or Sigmoid makes it takes what that reads,
+// where the loss wants logits.
+func (h *host) findPrediction(in losses.Input, bound []operand) (string, error) {
+	var candidates, unfit []string
+	for _, out := range h.outputs {
+		t, _ := h.about(out.GetName())
+		isBound := slices.ContainsFunc(bound, func(o operand) bool { return o.tensor == t.Name })
+		if isBound || !t.DType.IsFloat() {
+			continue
+		}
+		if in.Domain == losses.Logit {
+			if a := h.activationOf(t.Name); a.direct {
+				t, _ = h.about(a.reads)
 			}
 		}
-		o, err := h.operand(in, tensor)
-		if err != nil {
-			return nil, err
+		err := fits(in, t)
+		switch {
+		case err != nil:
+			unfit = append(unfit, err.Error())
+		case out.GetName() == in.Name:
+			return t.Name, nil
+		default:
+			candidates = append(candidates, t.Name)
 		}
-		operands = append(operands, o)
 	}
-	return operands, nil
-}
-
-// findPrediction picks the output of the input's own name, or the only
-// floating-point output.
-func (h *host) findPrediction(in losses.Input) (string, error) {
-	var candidates []string
-	for _, out := range h.outputs {
-		if !ops.DType(out.GetType().GetTensorType().GetElemType()).IsFloat() {
-			continue
-		}
-		if out.GetName() == in.Name {
-			return in.Name, nil
-		}
-		candidates = append(candidates, out.GetName())
-	}
-	switch len(candidates) {
-	case 0:
-		return "", fmt.Errorf("the model has no floating-point output to be the %s; bind one with %s=TENSOR", in.Name, in.Name)
-	case 1:
+	switch {
+	case len(candidates) == 1:
 		return candidates[0], nil
+	case len(candidates) > 1:
+		return "", fmt.Errorf("the %s could be any of %s; bind one with %s=TENSOR", in.Name, sample(candidates), in.Name)
+	case len(unfit) > 0:
+		return "", fmt.Errorf("no output of the model can be the %s: %s; bind a tensor with %s=TENSOR, through an adapter where its layout differs", in.Name, strings.Join(unfit, ", "), in.Name)
 	}
-	return "", fmt.Errorf("the %s could be any of the outputs %s; bind one with %s=TENSOR", in.Name, strings.Join(candidates, ", "), in.Name)
+	return "", fmt.Errorf("the model has no floating-point output to be the %s; bind a tensor with %s=TENSOR, or a new input with %s=new", in.Name, in.Name, in.Name)
 }
 
-// operand checks that a tensor can be an input of the loss.
-func (h *host) operand(in losses.Input, tensor string) (operand, error) {
-	info, ok := h.typeOf[tensor]
-	if !ok && h.taken[tensor] {
-		return operand{}, fmt.Errorf("%s cannot be bound to %q: the file does not say its type and shape; run ONNX shape inference on the model first, or bind an output", in.Name, tensor)
+// fits says why a tensor cannot be an input of the loss by itself, nil where it can.
+func fits(in losses.Input, t models.Tensor) error {
+	if err := checkType(in, t); err != nil {
+		return err
 	}
-	if !ok {
-		return operand{}, fmt.Errorf("%s cannot be bound to %q: the model has no such tensor; its outputs are %s", in.Name, tensor, infoNames(h.outputs))
+	if in.Broadcast {
+		return nil
 	}
-	t := info.GetType().GetTensorType()
-	if t == nil {
-		return operand{}, fmt.Errorf("%s cannot be bound to %q, which is not a tensor", in.Name, tensor)
-	}
-	o := operand{Input: in, tensor: tensor, dtype: ops.DType(t.GetElemType()), shape: ops.ShapeOf(t)}
+	a := newAxes()
+	return a.bind(in, fmt.Sprintf("%q", t.Name), t.Shape)
+}
+
+// checkType refuses element types that the loss cannot take, and names the adapter
+// that helps.
+func checkType(in losses.Input, t models.Tensor) error {
+	is := fmt.Sprintf("%q is %s%s", t.Name, t.DType, t.Shape)
+	whole := t.DType.IsInteger() || t.DType == ops.Bool
 	switch index := in.Domain == losses.ClassIndex; {
-	case index && o.dtype != ops.Int64 && o.dtype != ops.Int32:
-		return operand{}, fmt.Errorf("%s needs class indices of type int64 or int32, but %q is %s%s", in.Name, tensor, o.dtype, o.shape)
-	case !index && !o.dtype.IsFloat():
-		return operand{}, fmt.Errorf("%s needs floating-point numbers, but %q is %s%s", in.Name, tensor, o.dtype, o.shape)
+	case t.DType == ops.Undefined:
+		return fmt.Errorf("the file does not say what type %q has, and it does not follow from the operators; state it with an adapter, as in %s=\"%s | cast float32\"", t.Name, in.Name, t.Name)
+	case index && t.DType.IsFloat():
+		return fmt.Errorf("%s needs class indices of type int64 or int32, but %s; of one-hot numbers make indices with \"%s | argmax\"", in.Name, is, t.Name)
+	case index && t.DType != ops.Int64 && t.DType != ops.Int32 && whole:
+		return fmt.Errorf("%s needs class indices of type int64 or int32, but %s; convert them with \"%s | cast int64\"", in.Name, is, t.Name)
+	case index && !whole:
+		return fmt.Errorf("%s needs class indices of type int64 or int32, but %s", in.Name, is)
+	case !index && whole:
+		return fmt.Errorf("%s needs floating-point numbers, but %s; convert them with \"%s | cast float32\", or class indices with \"| one-hot CLASSES\"", in.Name, is, t.Name)
+	case !index && !t.DType.IsFloat():
+		return fmt.Errorf("%s needs floating-point numbers, but %s", in.Name, is)
+	}
+	return nil
+}
+
+// operand checks that a tensor can be an input of the loss, and adapts it.
+func (h *host) operand(in losses.Input, from source, prefix string) (operand, error) {
+	t, err := h.lookUp(in, from.tensor)
+	if err != nil {
+		return operand{}, err
+	}
+	if err := h.checkActivation(in, from); err != nil {
+		return operand{}, err
+	}
+	if t, err = h.adapt(in, t, from.steps, prefix); err != nil {
+		return operand{}, err
+	}
+	if err := checkType(in, t); err != nil {
+		return operand{}, err
+	}
+	o := operand{Input: in, tensor: t.Name, dtype: t.DType, shape: t.Shape}
+	if len(from.steps) > 0 {
+		o.source = from.String()
 	}
 	return o, nil
+}
+
+// lookUp finds a tensor of the main graph.
+func (h *host) lookUp(in losses.Input, tensor string) (models.Tensor, error) {
+	if t, ok := h.about(tensor); ok {
+		return t, h.checkKind(in, tensor)
+	}
+	cannot := fmt.Sprintf("%s cannot be bound to %q", in.Name, tensor)
+	for _, n := range h.original.Proto.GetGraph().GetNode() {
+		if n.GetName() == tensor && len(n.GetOutput()) > 0 {
+			return models.Tensor{}, fmt.Errorf("%s, the name of a node; bind a tensor that it makes: %s", cannot, sample(n.GetOutput()))
+		}
+	}
+	if h.taken[tensor] {
+		return models.Tensor{}, fmt.Errorf("%s, which is inside of a subgraph; bind a tensor of the main graph", cannot)
+	}
+	if near := spelling.Closest(tensor, h.names()); near != "" {
+		return models.Tensor{}, fmt.Errorf("%s: the model has no such tensor; did you mean %q?", cannot, near)
+	}
+	return models.Tensor{}, fmt.Errorf("%s: the model has no such tensor; its outputs are %s", cannot, infoNames(h.outputs))
+}
+
+// checkKind refuses sequences, maps and optional values.
+func (h *host) checkKind(in losses.Input, tensor string) error {
+	graph := h.edit.Proto().GetGraph()
+	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.GetInput(), graph.GetOutput(), graph.GetValueInfo()} {
+		for _, info := range infos {
+			if info.GetName() == tensor && info.GetType() != nil && info.GetType().GetTensorType() == nil && info.GetType().Value != nil {
+				return fmt.Errorf("%s cannot be bound to %q, which is not a tensor but a sequence, a map, or an optional value", in.Name, tensor)
+			}
+		}
+	}
+	return nil
+}
+
+// about is what is known of a tensor of the main graph: what the file says and, where
+// that leaves something open, what follows from the operators.
+func (h *host) about(name string) (models.Tensor, bool) {
+	t, ok := h.tensors[name]
+	if ok && t.DType != ops.Undefined && t.Shape.Known() {
+		return t, true
+	}
+	if h.inferred == nil {
+		h.inferred = h.original.Infer()
+	}
+	if inferred, known := h.inferred[name]; known && name != "" {
+		return inferred, true
+	}
+	return t, ok
+}
+
+func (h *host) has(name string) bool {
+	_, ok := h.about(name)
+	return ok
+}
+
+// names lists the tensors of the main graph.
+func (h *host) names() []string {
+	var names []string
+	for name := range h.original.Infer() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 func infoNames(infos []*onnxpb.ValueInfoProto) string {
@@ -94,39 +241,79 @@ func infoNames(infos []*onnxpb.ValueInfoProto) string {
 	for i, info := range infos {
 		names[i] = info.GetName()
 	}
-	return strings.Join(names, ", ")
+	return sample(names)
+}
+
+// sample lists names, and how many more there are where they are many.
+func sample(names []string) string {
+	const most = 12
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s, and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // complete adds an input to the model for every input of the loss that is not
 // bound, in a shape that follows from the bound ones.
-func (h *host) complete(inputs []losses.Input, bound []operand, o Options) ([]operand, error) {
-	shapes := map[string]ops.Shape{}
+func (h *host) complete(b binding, o Options) ([]operand, error) {
+	shapes, labels := map[string]ops.Shape{}, map[string]string{}
 	for name, shape := range o.Shapes {
 		shapes[name] = shape
 	}
-	for _, b := range bound {
-		if asked, ok := shapes[b.Name]; ok {
-			return nil, fmt.Errorf("a shape, %s, is given for %s, but that is bound to %q of shape %s", asked, b.Name, b.tensor, b.shape)
+	for _, known := range b.bound {
+		if asked, ok := shapes[known.Name]; ok {
+			return nil, fmt.Errorf("a shape, %s, is given for %s, but that is bound to %q of shape %s", asked, known.Name, known.tensor, known.shape)
 		}
-		shapes[b.Name] = b.shape
+		shapes[known.Name], labels[known.Name] = known.shape, fmt.Sprintf("%s (%q)", known.Name, known.tensor)
 	}
-	shapes, err := inputShapes(inputs, shapes)
+	shapes, err := inputShapes(b.inputs, shapes, labels)
 	if err != nil {
 		return nil, err
 	}
 	var operands []operand
-	for _, in := range inputs {
-		at := slices.IndexFunc(bound, func(b operand) bool { return b.Name == in.Name })
-		if at >= 0 {
-			operands = append(operands, bound[at])
-			continue
+	for _, in := range b.inputs {
+		made, isFresh := operand{}, true
+		if at := slices.IndexFunc(b.bound, func(o operand) bool { return o.Name == in.Name }); at >= 0 {
+			made, isFresh = b.bound[at], false
 		}
-		made := operand{Input: in, tensor: h.free(in.Name), dtype: o.inputType(in), shape: shapes[in.Name]}
-		info := ops.ValueInfo(made.tensor, made.dtype, made.shape)
-		info.DocString = proto.String(in.Doc)
-		h.edit.AddInputs(info)
-		h.typeOf[made.tensor] = info
+		if isFresh {
+			if made, err = h.addInput(in, b.fresh[in.Name], tensorType{o.inputType(in), shapes[in.Name]}, o, b.prefix); err != nil {
+				return nil, err
+			}
+		}
 		operands = append(operands, made)
 	}
 	return operands, nil
+}
+
+// addInput gives the model an input that the adapters turn into what is needed.
+func (h *host) addInput(in losses.Input, from source, need tensorType, o Options, prefix string) (operand, error) {
+	if from.name != "" && h.taken[from.name] {
+		return operand{}, fmt.Errorf("%s cannot be the new input %q: the model has that name already; leave \"new\" out to bind what is there", in.Name, from.name)
+	}
+	for _, s := range slices.Backward(from.steps) {
+		var err error
+		if need, err = s.before(need, o); err != nil {
+			return operand{}, fmt.Errorf("%s=%s: %s: %w", in.Name, from, s.text, err)
+		}
+	}
+	if from.tensor = from.name; from.name == "" {
+		from.tensor = h.free(in.Name)
+	}
+	info := ops.ValueInfo(from.tensor, need.dtype, need.shape)
+	info.DocString = proto.String(in.Doc)
+	h.edit.AddInputs(info)
+	h.taken[from.tensor], h.brought[from.tensor] = true, true
+	h.tensors[from.tensor] = models.Tensor{Name: from.tensor, DType: need.dtype, Shape: need.shape}
+	return h.operand(in, from, prefix)
+}
+
+// prediction is the element type of the first prediction that is bound.
+func (b binding) prediction() ops.DType {
+	for _, o := range b.bound {
+		if o.Role == losses.Prediction {
+			return o.dtype
+		}
+	}
+	return ops.Undefined
 }

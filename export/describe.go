@@ -27,6 +27,9 @@ type Description struct {
 	Reduction losses.Reduction
 	// Inputs maps the loss's inputs to the tensors they are, by name.
 	Inputs map[string]string
+	// Bind has the inputs that adapters make, by name, and what they make them of: the
+	// text that AttachOptions.Bind had.
+	Bind map[string]string
 	// Output is the name of the loss's tensor.
 	Output string
 	// Detached names the tensors inside the loss that count as constants when it is
@@ -56,6 +59,7 @@ const (
 	keyDType    = "dtype"
 	keyReduce   = "reduction"
 	keyInputs   = "inputs"
+	keyBind     = "bind" // only where there are adapters
 	keyOutput   = "output"
 	keyAttached = "attached"
 	keyDetached = "detached" // only where there are any
@@ -88,6 +92,13 @@ func (d Description) entries() ([]entry, error) {
 		{keyInputs, string(inputs)},
 		{keyOutput, d.Output},
 		{keyAttached, strconv.FormatBool(d.Attached)},
+	}
+	if len(d.Bind) > 0 {
+		bind, err := json.Marshal(d.Bind)
+		if err != nil {
+			return nil, fmt.Errorf("export: encode the bindings: %w", err)
+		}
+		entries = append(entries, entry{keyBind, string(bind)})
 	}
 	if len(d.Detached) > 0 {
 		detached, err := json.Marshal(d.Detached)
@@ -213,6 +224,11 @@ func describe(meta map[string]string) (d Description, err error) {
 	}
 	if err := json.Unmarshal([]byte(meta[keyInputs]), &d.Inputs); err != nil {
 		return d, fmt.Errorf("onnxloss.%s is not JSON: %w", keyInputs, err)
+	}
+	if bind := meta[keyBind]; bind != "" {
+		if err := json.Unmarshal([]byte(bind), &d.Bind); err != nil {
+			return d, fmt.Errorf("onnxloss.%s is not JSON: %w", keyBind, err)
+		}
 	}
 	if detached := meta[keyDetached]; detached != "" {
 		if err := json.Unmarshal([]byte(detached), &d.Detached); err != nil {

@@ -26,6 +26,7 @@ type operand struct {
 	tensor string
 	dtype  ops.DType
 	shape  ops.Shape
+	source string // what adapters made it of, "" for none
 }
 
 // knownShape is the operand's shape or, where that is unknown, as many axes as the

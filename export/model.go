@@ -22,7 +22,7 @@ func Model(loss *losses.Loss, p losses.Params, o Options) (*models.Model, error)
 	if err != nil {
 		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
 	}
-	shapes, err := inputShapes(inputs, o.Shapes)
+	shapes, err := inputShapes(inputs, o.Shapes, nil)
 	if err != nil {
 		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
 	}

@@ -100,7 +100,7 @@ func (p Perceptual) Attach(model *models.Model, prediction string) (*models.Mode
 		return nil, fmt.Errorf("export: attach perceptual: %w", err)
 	}
 	if prediction == "" {
-		if prediction, err = host.findPrediction(losses.Input{Name: "prediction"}); err != nil {
+		if prediction, err = host.findPrediction(losses.Input{Name: "prediction", Role: losses.Prediction, Shape: "N,C,H,W"}, nil); err != nil {
 			return nil, fmt.Errorf("export: attach perceptual: %w", err)
 		}
 	}

@@ -13,14 +13,15 @@ import (
 // axes is what the names in the declared shapes of a loss's inputs stand for.
 type axes struct {
 	sizes map[string][]ops.Dim
-	from  map[string]string // the input that said so
+	from  map[string]string // what said so, as messages call it
 	open  bool              // the number of further axes is unknown
 }
 
 func newAxes() axes { return axes{sizes: map[string][]ops.Dim{}, from: map[string]string{}} }
 
 // bind matches an input's declared shape with the one it has.
-func (a *axes) bind(in losses.Input, shape ops.Shape) error {
+// label is what messages call it.
+func (a *axes) bind(in losses.Input, label string, shape ops.Shape) error {
 	if !shape.Known() {
 		a.open = a.open || strings.Contains(in.Shape, "...")
 		return nil
@@ -29,10 +30,10 @@ func (a *axes) bind(in losses.Input, shape ops.Shape) error {
 	rest := len(shape) - (len(names) - 1)
 	further := slices.Contains(names, "...")
 	if !further && len(shape) != len(names) || further && rest < 0 {
-		return fmt.Errorf("%s has shape %s, but the loss needs [%s]", in.Name, shape, in.Shape)
+		return fmt.Errorf("%s has shape %s, but the loss needs [%s]", label, shape, in.Shape)
 	}
 	if strings.HasPrefix(in.Shape, "N,C,") {
-		a.sizes[losses.SpatialAxes], a.from[losses.SpatialAxes] = []ops.Dim{ops.Fixed(len(shape) - 2)}, in.Name
+		a.sizes[losses.SpatialAxes], a.from[losses.SpatialAxes] = []ops.Dim{ops.Fixed(len(shape) - 2)}, label
 	}
 	at := 0
 	for _, name := range names {
@@ -40,7 +41,7 @@ func (a *axes) bind(in losses.Input, shape ops.Shape) error {
 		if name == "..." {
 			n = rest
 		}
-		if err := a.set(name, shape[at:at+n], in.Name, shape); err != nil {
+		if err := a.set(name, shape[at:at+n], label, shape); err != nil {
 			return err
 		}
 		at += n
@@ -48,16 +49,16 @@ func (a *axes) bind(in losses.Input, shape ops.Shape) error {
 	return nil
 }
 
-func (a *axes) set(name string, dims []ops.Dim, input string, shape ops.Shape) error {
+func (a *axes) set(name string, dims []ops.Dim, label string, shape ops.Shape) error {
 	if fixed, err := strconv.Atoi(name); err == nil {
 		if n, ok := dims[0].Size(); ok && n != fixed {
-			return fmt.Errorf("%s has shape %s, but its axis of %d has the size %d", input, shape, fixed, n)
+			return fmt.Errorf("%s has shape %s, but its axis of %d has the size %d", label, shape, fixed, n)
 		}
 		dims = []ops.Dim{ops.Fixed(fixed)}
 	}
 	known, ok := a.sizes[name]
 	if !ok {
-		a.sizes[name], a.from[name] = dims, input
+		a.sizes[name], a.from[name] = dims, label
 		return nil
 	}
 	fits := len(known) == len(dims)
@@ -67,7 +68,7 @@ func (a *axes) set(name string, dims []ops.Dim, input string, shape ops.Shape) e
 		fits = !fixedX || !fixedY || x == y
 	}
 	if !fits {
-		return fmt.Errorf("%s has shape %s, which does not fit %s: %s is %s there", input, shape, a.from[name], name, ops.Shape(known))
+		return fmt.Errorf("%s has shape %s, which does not fit %s: %s is %s there", label, shape, a.from[name], name, ops.Shape(known))
 	}
 	return nil
 }
@@ -111,8 +112,9 @@ func shortest(in losses.Input) ops.Shape {
 }
 
 // inputShapes gives every input a shape: those asked for, the shortest one for the
-// prediction, and for the others what follows.
-func inputShapes(inputs []losses.Input, asked map[string]ops.Shape) (map[string]ops.Shape, error) {
+// prediction, and for the others what follows. Messages call inputs by their labels,
+// or by their names.
+func inputShapes(inputs []losses.Input, asked map[string]ops.Shape, labels map[string]string) (map[string]ops.Shape, error) {
 	for name := range asked {
 		if !slices.ContainsFunc(inputs, func(in losses.Input) bool { return in.Name == name }) {
 			return nil, fmt.Errorf("a shape is given for %q, but the inputs are %s", name, inputNames(inputs))
@@ -136,7 +138,11 @@ func inputShapes(inputs []losses.Input, asked map[string]ops.Shape) (map[string]
 		if in.Broadcast {
 			continue
 		}
-		if err := a.bind(in, shape); err != nil {
+		label := in.Name
+		if labels[in.Name] != "" {
+			label = labels[in.Name]
+		}
+		if err := a.bind(in, label, shape); err != nil {
 			return nil, err
 		}
 	}

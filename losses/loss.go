@@ -40,7 +40,7 @@ type Domain string
 const (
 	Real         Domain = "any number"
 	Logit        Domain = "any number, a logit" // what the loss makes a probability of itself
-	Binary       Domain = "0 or 1, or between" // labels, possibly soft
+	Binary       Domain = "0 or 1, or between"  // labels, possibly soft
 	Distribution Domain = "0 to 1, summing to 1 over the classes"
 	ClassIndex   Domain = "class index 0 to C-1, or ignore_index"
 	NonNegative  Domain = "0 or more"

@@ -32,6 +32,17 @@ type inference struct {
 	calls      *int
 }
 
+// Infer lists what is known of every tensor of the main graph, by name: what the file
+// says, completed by what follows from the operators. What is not certain stays
+// ops.Undefined or unknown.
+func (m *Model) Infer() map[string]Tensor {
+	tensors := map[string]Tensor{}
+	for name, f := range infer(m.Proto) {
+		tensors[name] = Tensor{Name: name, DType: f.dtype, Shape: f.shape}
+	}
+	return tensors
+}
+
 // infer finds what is known of the tensors of the main graph. It follows what the
 // file says, and completes it.
 func infer(m *onnxpb.ModelProto) map[string]fact {

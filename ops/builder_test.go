@@ -203,6 +203,7 @@ func operatorCases() []operatorCase {
 		unary("ReduceSum", func(b *builder, x value) value { return b.ReduceSum(x, true, 0, 1) }, sample, table(1, 1, 21)),
 		unary("ReduceMean", func(b *builder, x value) value { return b.ReduceMean(x, true, 1) }, sample, table(2, 1, 2, 5)),
 		unary("ReduceMax", func(b *builder, x value) value { return b.ReduceMax(x, false, 0) }, sample, vector(4, 6, 5)),
+		unary("ArgMax", func(b *builder, x value) value { return b.ArgMax(x, 1) }, table(2, 3, 1, 2, 2, 4, -6, 3), whole(1, 0)),
 		unary("ReduceMin", func(b *builder, x value) value { return b.ReduceMin(x, false, 1) }, sample, vector(1, 4)),
 		unary("Softmax", func(b *builder, x value) value { return b.Softmax(x, 1) }, sample, each(rows, same)),
 		unary("Softmax", func(b *builder, x value) value { return b.Softmax(x, 0) }, sample, each(columns, same)),

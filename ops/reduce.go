@@ -106,3 +106,18 @@ func (b *Builder) Softmax(x Value, axis int) Value {
 	e := b.Exp(b.Sub(x, b.ReduceMax(x, true, axis)))
 	return b.Div(e, b.ReduceSum(e, true, axis))
 }
+
+// ArgMax gives the position of the largest entry along an axis, an int64; of equal
+// ones the first. The axis is removed.
+func (b *Builder) ArgMax(x Value, axis int) Value {
+	var shape Shape
+	if s := x.Shape(); s.Known() {
+		at := fromStart(axis, len(s))
+		if at < 0 || at >= len(s) {
+			b.fail("ArgMax: axis %d does not fit shape %s", axis, s)
+			return Value{}
+		}
+		shape = slices.Delete(slices.Clone(s), at, at+1)
+	}
+	return b.emit("ArgMax", Int64, shape, []Value{x}, IntAttribute("axis", int64(axis)), IntAttribute("keepdims", 0))
+}

@@ -92,6 +92,7 @@ func TestShapesFollowFromTheInputs(t *testing.T) {
 		{"reduce open rank", "...", "", func(b *builder, x, _ value) value { return b.ReduceSum(x, false, 1) }, "[...]"},
 		{"keep", "N,C,H", "", func(b *builder, x, _ value) value { return b.ReduceMean(x, true, -2) }, "[N,1,H]"},
 		{"drop", "N,C,H", "", func(b *builder, x, _ value) value { return b.ReduceMin(x, false, 0, -1) }, "[C]"},
+		{"position of the largest", "N,C,H", "", func(b *builder, x, _ value) value { return b.ArgMax(x, -2) }, "[N,H]"},
 		{"unsqueeze from the end", "N,C", "", func(b *builder, x, _ value) value { return b.Unsqueeze(x, -1) }, "[N,C,1]"},
 		{"squeeze a symbol", "N,C", "", func(b *builder, x, _ value) value { return b.Squeeze(x, -1) }, "[N]"},
 		{"slice", "N,7", "", func(b *builder, x, _ value) value { return b.Slice(x, 1, 1, -1) }, "[N,5]"},

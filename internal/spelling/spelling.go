@@ -9,7 +9,7 @@ import (
 // Closest gives the candidate with the fewest edits, if they are few for the name's
 // length, or the first of which the name is a part, or "". Capitals do not matter.
 func Closest(name string, candidates []string) string {
-	best, fewest := "", min(3, 2+len(name)/4)
+	best, fewest := "", min(3, 2+len(name)/4, len(name)) // what has nothing in common is not close
 	for _, c := range candidates {
 		if len(c) > 2*len(name)+4 {
 			continue

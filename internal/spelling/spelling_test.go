@@ -17,6 +17,7 @@ func TestClosest(t *testing.T) {
 		"k9":            "",              // too many for a short name
 		"focal":         "sigmoid-focal", // a part of it
 		"nothing":       "",
+		"z":             "", // one edit, and nothing in common
 		"":              "",
 	} {
 		if got := spelling.Closest(name, losses); got != want {
