@@ -5,7 +5,6 @@ import (
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
-	"github.com/onnxloss/onnxloss/ops"
 )
 
 // activation is the node that makes probabilities of logits.
@@ -24,13 +23,13 @@ var passing = map[string]bool{
 }
 
 // activationOf finds the Softmax or Sigmoid that a tensor comes out of.
-func (h *host) activationOf(tensor string) activation {
-	if h.producers == nil {
-		h.producers = producersOf(h.original.Proto.GetGraph())
+func (k *tensors) activationOf(tensor string) activation {
+	if k.producers == nil {
+		k.producers = producersOf(k.model.Proto.GetGraph())
 	}
 	a := activation{direct: true}
-	for range len(h.producers) { // a broken graph may have a cycle
-		n := h.producers[tensor]
+	for range len(k.producers) { // a broken graph may have a cycle
+		n := k.producers[tensor]
 		if n == nil || !isStandard(n.GetDomain()) || len(n.GetInput()) == 0 {
 			return activation{}
 		}
@@ -77,18 +76,4 @@ func (h *host) checkActivation(in losses.Input, from source) error {
 	}
 	return fmt.Errorf("%s cannot be bound to %q: a %s makes it, and the loss needs %s, which cannot be had back from probabilities that have rounded to 0 or 1; bind what the %s reads, %q, or say %s=\"%s | as-is\" if these numbers are meant",
 		in.Name, from.tensor, a.op, needs, a.op, a.reads, in.Name, from.tensor)
-}
-
-// Candidate is a tensor of a model that a prediction can be bound to.
-type Candidate struct {
-	Name  string
-	DType ops.DType // Undefined where it is not known
-	Shape ops.Shape
-	// Output says that it is an output of the model.
-	Output bool
-	// Op is the operator that makes it, "" for none that is known.
-	Op string
-	// Probabilities is the operator, Softmax or Sigmoid, that makes probabilities: of
-	// an output those that it consists of, of another tensor those made of it.
-	Probabilities string
 }

@@ -87,13 +87,19 @@ type tensorType struct {
 	shape ops.Shape
 }
 
+// newInputs says what inputs of the model are made of that adapters turn into others.
+type newInputs struct {
+	index, float ops.DType
+	classes      ops.Dim // as many as the prediction has
+}
+
 // step is an adapter with its arguments.
 type step struct {
 	text string
 	// apply emits it; nil emits nothing.
 	apply func(b *ops.Builder, v ops.Value) ops.Value
 	// before is what it must be given for a result.
-	before func(after tensorType, o Options) (tensorType, error)
+	before func(after tensorType, o newInputs) (tensorType, error)
 }
 
 // Adapter describes what a tensor can pass through on its way into a loss.
@@ -183,7 +189,7 @@ func parseTranspose(args []string) (step, error) {
 	}
 	return step{
 		apply: func(b *ops.Builder, v ops.Value) ops.Value { return b.Transpose(v, order...) },
-		before: func(after tensorType, _ Options) (tensorType, error) {
+		before: func(after tensorType, _ newInputs) (tensorType, error) {
 			if !after.shape.Known() {
 				return after, nil
 			}
@@ -206,7 +212,7 @@ func parseSqueeze(args []string) (step, error) {
 	}
 	return step{
 		apply: func(b *ops.Builder, v ops.Value) ops.Value { return b.Squeeze(v, axes[0]) },
-		before: func(after tensorType, _ Options) (tensorType, error) {
+		before: func(after tensorType, _ newInputs) (tensorType, error) {
 			return after.inserted(axes[0], ops.Fixed(1))
 		},
 	}, nil
@@ -219,7 +225,7 @@ func parseUnsqueeze(args []string) (step, error) {
 	}
 	return step{
 		apply: func(b *ops.Builder, v ops.Value) ops.Value { return b.Unsqueeze(v, axes[0]) },
-		before: func(after tensorType, _ Options) (tensorType, error) {
+		before: func(after tensorType, _ newInputs) (tensorType, error) {
 			return after.removed(axes[0], ops.Fixed(1))
 		},
 	}, nil
@@ -238,7 +244,7 @@ func parseCast(args []string) (step, error) {
 	}
 	return step{
 		apply: func(b *ops.Builder, v ops.Value) ops.Value { return b.Cast(v, dtype) },
-		before: func(after tensorType, _ Options) (tensorType, error) {
+		before: func(after tensorType, _ newInputs) (tensorType, error) {
 			return after, errors.New("a new input has the type that the loss needs; leave the cast out, and use dtype or index type for another")
 		},
 	}, nil
@@ -255,9 +261,9 @@ func parseOneHot(args []string) (step, error) {
 	}
 	return step{
 		apply: func(b *ops.Builder, v ops.Value) ops.Value { return buildOneHot(b, v, classes) },
-		before: func(after tensorType, o Options) (tensorType, error) {
+		before: func(after tensorType, o newInputs) (tensorType, error) {
 			removed, err := after.removed(1, ops.Fixed(classes))
-			return tensorType{o.IndexType, removed.shape}, err
+			return tensorType{o.index, removed.shape}, err
 		},
 	}, nil
 }
@@ -299,9 +305,9 @@ func parseArgMax(args []string) (step, error) {
 			}
 			return b.ArgMax(v, 1)
 		},
-		before: func(after tensorType, o Options) (tensorType, error) {
-			inserted, err := after.inserted(1, ops.Dim{})
-			return tensorType{o.DType, inserted.shape}, err
+		before: func(after tensorType, o newInputs) (tensorType, error) {
+			inserted, err := after.inserted(1, o.classes)
+			return tensorType{o.float, inserted.shape}, err
 		},
 	}, nil
 }
@@ -310,7 +316,7 @@ func parseAsIs(args []string) (step, error) {
 	if len(args) != 0 {
 		return step{}, fmt.Errorf("it has %d arguments", len(args))
 	}
-	return step{before: func(after tensorType, _ Options) (tensorType, error) { return after, nil }}, nil
+	return step{before: func(after tensorType, _ newInputs) (tensorType, error) { return after, nil }}, nil
 }
 
 // inserted is the type with a further axis, so that it is at the given place.

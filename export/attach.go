@@ -18,9 +18,17 @@ type AttachOptions struct {
 	// Options.Opset is the model's own where it is 0. A newer one raises the model's,
 	// which is refused where a node of it would change its meaning.
 	Options
-	// Bind maps inputs of the loss to tensors of the model. A prediction that is
-	// not bound is found by itself where there is only one way; other inputs
-	// become inputs of the model.
+	// Bind maps inputs of the loss to tensors of the model's main graph: outputs,
+	// inputs, initializers, or what a node makes. Behind the tensor's name may follow
+	// Adapters, each after a "|", for another layout or type: "scores | transpose 0 2 1".
+	// In place of a tensor, "new NAME" is an input that the model is to be given, which
+	// several losses on one model can share; "new" alone is one of the loss's own name.
+	//
+	// A prediction that is not bound is the output of its name, or the only
+	// floating-point output of a shape that fits; where the loss wants logits and a
+	// Softmax or Sigmoid makes the output, what that reads. Of other inputs that are
+	// not bound, those are inputs of the model that have their name and fit; the rest
+	// become new ones.
 	Bind map[string]string
 	// Output names the result's tensor; Loss.Output ("loss", or a head's name), or the
 	// next free name, where empty.
@@ -148,35 +156,21 @@ func (h *host) add(p piece, output string) error {
 	}
 	for _, info := range p.valueInfo {
 		h.taken[info.GetName()] = true
-		h.tensors[info.GetName()] = tensorOf(info)
+		h.declared[info.GetName()] = tensorOf(info)
 	}
 	return nil
 }
 
-// tensorOf is what a model says of a tensor: the name and nothing else of what is
-// none, such as a sequence.
-func tensorOf(info *onnxpb.ValueInfoProto) models.Tensor {
-	t := models.Tensor{Name: info.GetName()}
-	if tensor := info.GetType().GetTensorType(); tensor != nil {
-		t.DType, t.Shape = ops.DType(tensor.GetElemType()), ops.ShapeOf(tensor)
-	}
-	return t
-}
-
 // host is a model that a loss is put onto.
 type host struct {
-	original  *models.Model
-	edit      *models.Edit
-	opset     int
-	taken     map[string]bool              // every tensor and node name
-	tensors   map[string]models.Tensor     // those that the file gives types for
-	inferred  map[string]models.Tensor     // those of the original, nil until needed
-	producers map[string]*onnxpb.NodeProto // of the original, nil until needed
-	brought   map[string]bool              // the inputs that losses have brought
-	// outputs are the model's own.
-	outputs []*onnxpb.ValueInfoProto
-	before  added // how much there was of everything
-	hidden  added // which outputs were hidden
+	tensors
+	original *models.Model // what Detach gives back
+	edit     *models.Edit
+	opset    int
+	taken    map[string]bool // every tensor and node name
+	brought  map[string]bool // the inputs that losses have brought
+	before   added           // how much there was of everything
+	hidden   added           // which outputs were hidden
 	// removable says that what is added can be taken off the original.
 	removable bool
 }
@@ -192,19 +186,14 @@ func newHost(model *models.Model, opset int) (*host, error) {
 		return nil, fmt.Errorf("the model already carries %s; detach it first, or attach both at once", known.Terms[0].Loss.Command())
 	}
 	h := &host{
-		original: model, edit: model.Edit(), taken: map[string]bool{}, tensors: map[string]models.Tensor{}, brought: map[string]bool{},
-		outputs: graph.Output, removable: true,
+		tensors: tensorsOf(model), original: model, edit: model.Edit(),
+		taken: map[string]bool{}, brought: map[string]bool{}, removable: true,
 	}
 	h.before = count(h.edit)
 	if err := h.raise(opset); err != nil {
 		return nil, err
 	}
 	takeNames(graph, h.taken)
-	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.ValueInfo, graph.Input, graph.Output} {
-		for _, info := range infos {
-			h.tensors[info.GetName()] = tensorOf(info)
-		}
-	}
 	return h, nil
 }
 

@@ -71,7 +71,7 @@ func (h *host) sourceOf(in losses.Input, bind map[string]string, bound []operand
 		tensor, err := h.findPrediction(in, bound)
 		return source{tensor: tensor}, err
 	}
-	for _, t := range h.original.Inputs() {
+	for _, t := range h.model.Inputs() {
 		if t.Name == in.Name && fits(in, t) == nil {
 			return source{tensor: t.Name}, nil
 		}
@@ -178,7 +178,7 @@ func (h *host) lookUp(in losses.Input, tensor string) (models.Tensor, error) {
 		return t, h.checkKind(in, tensor)
 	}
 	cannot := fmt.Sprintf("%s cannot be bound to %q", in.Name, tensor)
-	for _, n := range h.original.Proto.GetGraph().GetNode() {
+	for _, n := range h.model.Proto.GetGraph().GetNode() {
 		if n.GetName() == tensor && len(n.GetOutput()) > 0 {
 			return models.Tensor{}, fmt.Errorf("%s, the name of a node; bind a tensor that it makes: %s", cannot, sample(n.GetOutput()))
 		}
@@ -186,7 +186,7 @@ func (h *host) lookUp(in losses.Input, tensor string) (models.Tensor, error) {
 	if h.taken[tensor] {
 		return models.Tensor{}, fmt.Errorf("%s, which is inside of a subgraph; bind a tensor of the main graph", cannot)
 	}
-	if near := spelling.Closest(tensor, h.names()); near != "" {
+	if near := spelling.Closest(tensor, h.all()); near != "" {
 		return models.Tensor{}, fmt.Errorf("%s: the model has no such tensor; did you mean %q?", cannot, near)
 	}
 	return models.Tensor{}, fmt.Errorf("%s: the model has no such tensor; its outputs are %s", cannot, infoNames(h.outputs))
@@ -203,37 +203,6 @@ func (h *host) checkKind(in losses.Input, tensor string) error {
 		}
 	}
 	return nil
-}
-
-// about is what is known of a tensor of the main graph: what the file says and, where
-// that leaves something open, what follows from the operators.
-func (h *host) about(name string) (models.Tensor, bool) {
-	t, ok := h.tensors[name]
-	if ok && t.DType != ops.Undefined && t.Shape.Known() {
-		return t, true
-	}
-	if h.inferred == nil {
-		h.inferred = h.original.Infer()
-	}
-	if inferred, known := h.inferred[name]; known && name != "" {
-		return inferred, true
-	}
-	return t, ok
-}
-
-func (h *host) has(name string) bool {
-	_, ok := h.about(name)
-	return ok
-}
-
-// names lists the tensors of the main graph.
-func (h *host) names() []string {
-	var names []string
-	for name := range h.original.Infer() {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 func infoNames(infos []*onnxpb.ValueInfoProto) string {
@@ -270,16 +239,21 @@ func (h *host) complete(b binding, o Options) ([]operand, error) {
 	if err != nil {
 		return nil, err
 	}
+	fresh := newInputs{index: o.IndexType, float: o.DType}
+	if first := shapes[b.inputs[0].Name]; len(first) > 1 { // predictions come first
+		fresh.classes = first[1]
+	}
 	var operands []operand
 	for _, in := range b.inputs {
-		made, isFresh := operand{}, true
-		if at := slices.IndexFunc(b.bound, func(o operand) bool { return o.Name == in.Name }); at >= 0 {
-			made, isFresh = b.bound[at], false
+		at := slices.IndexFunc(b.bound, func(o operand) bool { return o.Name == in.Name })
+		if at >= 0 {
+			operands = append(operands, b.bound[at])
+			continue
 		}
-		if isFresh {
-			if made, err = h.addInput(in, b.fresh[in.Name], tensorType{o.inputType(in), shapes[in.Name]}, o, b.prefix); err != nil {
-				return nil, err
-			}
+		need := tensorType{o.inputType(in), shapes[in.Name]}
+		made, err := h.addInput(in, b.fresh[in.Name], need, fresh, b.prefix)
+		if err != nil {
+			return nil, err
 		}
 		operands = append(operands, made)
 	}
@@ -287,13 +261,13 @@ func (h *host) complete(b binding, o Options) ([]operand, error) {
 }
 
 // addInput gives the model an input that the adapters turn into what is needed.
-func (h *host) addInput(in losses.Input, from source, need tensorType, o Options, prefix string) (operand, error) {
+func (h *host) addInput(in losses.Input, from source, need tensorType, fresh newInputs, prefix string) (operand, error) {
 	if from.name != "" && h.taken[from.name] {
 		return operand{}, fmt.Errorf("%s cannot be the new input %q: the model has that name already; leave \"new\" out to bind what is there", in.Name, from.name)
 	}
 	for _, s := range slices.Backward(from.steps) {
 		var err error
-		if need, err = s.before(need, o); err != nil {
+		if need, err = s.before(need, fresh); err != nil {
 			return operand{}, fmt.Errorf("%s=%s: %s: %w", in.Name, from, s.text, err)
 		}
 	}
@@ -304,7 +278,7 @@ func (h *host) addInput(in losses.Input, from source, need tensorType, o Options
 	info.DocString = proto.String(in.Doc)
 	h.edit.AddInputs(info)
 	h.taken[from.tensor], h.brought[from.tensor] = true, true
-	h.tensors[from.tensor] = models.Tensor{Name: from.tensor, DType: need.dtype, Shape: need.shape}
+	h.declared[from.tensor] = models.Tensor{Name: from.tensor, DType: need.dtype, Shape: need.shape}
 	return h.operand(in, from, prefix)
 }
 

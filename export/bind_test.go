@@ -440,3 +440,36 @@ func TestBindRefusesWithAReason(t *testing.T) {
 		})
 	}
 }
+
+func TestCandidatesAreOutputsAndTheLogitsBehindThem(t *testing.T) {
+	names := func(model *models.Model) []string {
+		var list []string
+		for _, c := range export.Candidates(model) {
+			text := c.Name + " " + c.DType.String() + c.Shape.String()
+			switch {
+			case c.Output:
+				text += " output " + c.Probabilities
+			case c.LogitsOf != "":
+				text += " logits of " + c.LogitsOf
+			}
+			list = append(list, strings.TrimSpace(text))
+		}
+		return list
+	}
+	model := hostModel(t, 17, output{"a", ops.Float16, "N,3"}, output{"k", ops.Int64, "N"}, output{"b", ops.Float32, "..."})
+	if got, want := names(model), []string{"a float16[N,3] output", "b float32[...] output"}; !slices.Equal(got, want) {
+		t.Errorf("candidates %q, want %q", got, want)
+	}
+	want := []string{"probabilities float32[N,3] output Softmax", "scores float32[N,3] logits of probabilities"}
+	if got := names(classifier(t, "Softmax")); !slices.Equal(got, want) {
+		t.Errorf("candidates %q, want %q", got, want)
+	}
+	loss, params := find(t, "softmax-cross-entropy", nil)
+	attached, err := export.Attach(classifier(t, "Softmax"), loss, params, export.AttachOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(attached); !slices.Equal(got, want) {
+		t.Errorf("with a loss the candidates are %q, want %q", got, want)
+	}
+}

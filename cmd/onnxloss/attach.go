@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,15 +21,25 @@ func newAttach() *cobra.Command {
 		Short: "Put a loss onto a trained model",
 		Long: `Put a loss onto a trained model, so that whatever runs the model computes the
 loss as well. The model's own inputs, outputs, nodes and weights stay as they
-are, byte for byte; onnxloss detach takes the loss off again. --bind says which
-tensor an input of the loss is; the prediction is found by itself where there is
-only one way, and every other input becomes an input of the model.
+are, byte for byte; onnxloss detach takes the loss off again.
 
+--bind says which tensor an input of the loss is; any tensor of the model's main
+graph can be bound, and onnxloss inspect lists them. The prediction is found by
+itself where there is only one way, other inputs among the model's inputs by
+name, and what is not found becomes an input of the model. "new NAME" in place
+of a tensor is such an input under a name of its own. A tensor of another layout
+or type passes through adapters:
+
+` + adapterHelp() + `
 The loss is written for the model's own opset. Where it needs a newer one,
 --opset raises the model's, if its operators mean the same there.`,
 		Example: `  onnxloss attach classifier.onnx softmax-cross-entropy -o with_loss.onnx
   onnxloss attach detector.onnx sigmoid-focal -o scored.onnx \
       --bind logits=class_logits --reduction none
+  onnxloss attach nhwc.onnx softmax-cross-entropy -o with_loss.onnx \
+      --bind 'logits=scores | transpose 0 3 1 2'
+  onnxloss attach tagger.onnx sigmoid-focal -o with_loss.onnx \
+      --bind 'target=new labels | one-hot 9'
   onnxloss attach big/model.onnx mse -o elsewhere/model.onnx --external link`,
 		Args:              arguments("MODEL", "LOSS"),
 		ValidArgsFunction: completeLoss(1),
@@ -53,10 +64,23 @@ The loss is written for the model's own opset. Where it needs a newer one,
 	}
 	flags.register(cmd, "that of the prediction, float32 for half types")
 	onto.register(cmd)
-	cmd.Flags().StringArrayVar(&bind, "bind", nil, "which tensor of the model an input of the loss is, `input=tensor`; may be repeated")
+	cmd.Flags().StringArrayVar(&bind, "bind", nil, "which tensor of the model an input of the loss is, `input=tensor`, and what it passes through; may be repeated")
 	cmd.Flags().StringVar(&name, "name", "", "`name` of the loss's output in the model (default loss, or the next free name)")
 	completeSettings(cmd, 1)
 	return cmd
+}
+
+// adapterHelp lists the adapters.
+func adapterHelp() string {
+	var rows [][]string
+	for _, a := range export.Adapters() {
+		rows = append(rows, []string{"| " + a.Usage, a.Doc})
+	}
+	var s strings.Builder
+	if err := writeTable(&s, 2, rows); err != nil {
+		panic(err) // a strings.Builder takes everything
+	}
+	return s.String()
 }
 
 // ontoFlags say what becomes of a model that something is put onto.

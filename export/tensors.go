@@ -1,0 +1,71 @@
+package export
+
+import (
+	"slices"
+
+	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
+)
+
+// tensors is what is known of the tensors of a model's main graph.
+type tensors struct {
+	model    *models.Model
+	outputs  []*onnxpb.ValueInfoProto // the model's own
+	declared map[string]models.Tensor // what the file says
+	// What has to be worked out is nil until it is needed.
+	inferred  map[string]models.Tensor
+	producers map[string]*onnxpb.NodeProto
+}
+
+func tensorsOf(model *models.Model) tensors {
+	graph := model.Proto.GetGraph()
+	k := tensors{model: model, outputs: graph.GetOutput(), declared: map[string]models.Tensor{}}
+	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.GetValueInfo(), graph.GetInput(), graph.GetOutput()} {
+		for _, info := range infos {
+			k.declared[info.GetName()] = tensorOf(info)
+		}
+	}
+	return k
+}
+
+// tensorOf is what a model says of a tensor: the name and nothing else of what is
+// none, such as a sequence.
+func tensorOf(info *onnxpb.ValueInfoProto) models.Tensor {
+	t := models.Tensor{Name: info.GetName()}
+	if tensor := info.GetType().GetTensorType(); tensor != nil {
+		t.DType, t.Shape = ops.DType(tensor.GetElemType()), ops.ShapeOf(tensor)
+	}
+	return t
+}
+
+// about is what is known of a tensor of the main graph: what the file says and, where
+// that leaves something open, what follows from the operators.
+func (k *tensors) about(name string) (models.Tensor, bool) {
+	t, ok := k.declared[name]
+	if ok && t.DType != ops.Undefined && t.Shape.Known() {
+		return t, true
+	}
+	if k.inferred == nil {
+		k.inferred = k.model.Infer()
+	}
+	if inferred, known := k.inferred[name]; known && name != "" {
+		return inferred, true
+	}
+	return t, ok
+}
+
+func (k *tensors) has(name string) bool {
+	_, ok := k.about(name)
+	return ok
+}
+
+// all lists the tensors of the main graph.
+func (k *tensors) all() []string {
+	var names []string
+	for name := range k.model.Infer() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
