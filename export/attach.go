@@ -138,12 +138,8 @@ func (h *host) options(loss *losses.Loss, o Options, prediction ops.DType) (Opti
 			o.DType = ops.Float32
 		}
 	}
-	// Models older than exported losses may be served by a loss that needs nothing
-	// newer; the builder says so where it does.
-	o.Opset = max(h.opset, MinOpset)
-	o, err := o.withDefaults(loss)
 	o.Opset = h.opset
-	return o, err
+	return o.withDefaults(loss)
 }
 
 // add puts a piece into the model and takes the names in it.

@@ -86,8 +86,8 @@ func (o Options) withDefaults(loss *losses.Loss) (Options, error) {
 		return o, fmt.Errorf("unknown form %q; use graph or function", o.Form)
 	case !o.DType.IsFloat():
 		return o, fmt.Errorf("a loss cannot be of type %s; use float32, float64, float16 or bfloat16", o.DType)
-	case o.Opset < MinOpset || o.Opset > ops.MaxOpset:
-		return o, fmt.Errorf("opset %d is not supported; use %d to %d", o.Opset, MinOpset, ops.MaxOpset)
+	case o.Opset < ops.MinOpset || o.Opset > ops.MaxOpset:
+		return o, fmt.Errorf("opset %d is not supported; use %d to %d", o.Opset, ops.MinOpset, ops.MaxOpset)
 	case o.DType == ops.BFloat16 && o.Opset < 13:
 		return o, fmt.Errorf("bfloat16 needs opset 13 or newer, got %d", o.Opset)
 	case o.IndexType != ops.Int64 && o.IndexType != ops.Int32:
@@ -95,6 +95,3 @@ func (o Options) withDefaults(loss *losses.Loss) (Options, error) {
 	}
 	return o, loss.CheckReduction(o.Reduction)
 }
-
-// MinOpset is the oldest opset that losses are written for by themselves.
-const MinOpset = 11

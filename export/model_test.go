@@ -76,7 +76,7 @@ func filesOf(loss *losses.Loss, params losses.Params, nth int) []export.Options 
 	if testing.Short() {
 		step = 5
 	}
-	for opset := export.MinOpset + nth%step; opset <= ops.MaxOpset; opset += step {
+	for opset := ops.MinOpset + nth%step; opset <= ops.MaxOpset; opset += step {
 		turn := opset + nth
 		if nth > 0 {
 			add(opset, inTurn(export.Forms(), turn), inTurn(ops.FloatTypes(), turn/2), turn)
@@ -244,7 +244,7 @@ func TestModelRefusesOptionsThatDoNotFit(t *testing.T) {
 		options export.Options
 		want    string
 	}{
-		{"opset too old", export.Options{Opset: 10}, "opset 10 is not supported; use 11 to"},
+		{"opset too old", export.Options{Opset: 8}, "opset 8 is not supported; use 9 to"},
 		{"opset too new", export.Options{Opset: 99}, "opset 99 is not supported"},
 		{"bfloat16 too early", export.Options{Opset: 12, DType: ops.BFloat16}, "bfloat16 needs opset 13"},
 		{"integer loss", export.Options{DType: ops.Int64}, "cannot be of type int64"},

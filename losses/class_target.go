@@ -109,7 +109,7 @@ func buildIndexTargetAlong(b *ops.Builder, logits, target ops.Value, p Params, a
 
 // take picks, for each position, the entry of the right class.
 func (t indexTarget) take(b *ops.Builder, perClass ops.Value) ops.Value {
-	return b.Squeeze(b.GatherElements(perClass, b.Unsqueeze(t.index, t.axis), t.axis), t.axis)
+	return b.Pick(perClass, t.index, t.axis)
 }
 
 // buildOneHot is 1 at the right class of every position that counts, else 0. A label

@@ -124,10 +124,12 @@ func (b *Builder) And(x, y Value) Value { return b.binary("And", x, y) }
 // Or is true where x or y is.
 func (b *Builder) Or(x, y Value) Value { return b.binary("Or", x, y) }
 
-// Equal is true where x = y. Floating-point operands need opset 11.
+// Equal is true where x = y, and false where one is not a number. Before opset 11, which
+// brought it for floating-point numbers, neither must be less, and both must be numbers.
 func (b *Builder) Equal(x, y Value) Value {
 	if b.opset < 11 && x.DType().IsFloat() {
-		b.fail("Equal of %s needs opset 11, got %d", x.DType(), b.opset)
+		differ := b.Or(b.Or(b.Less(x, y), b.Greater(x, y)), b.Or(b.IsNaN(x), b.IsNaN(y)))
+		return b.Label(b.Not(differ), "equal")
 	}
 	return b.compare("Equal", x, y)
 }

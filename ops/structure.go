@@ -147,7 +147,22 @@ func (b *Builder) Slice(x Value, axis, start, end int) Value {
 		return b.emit("Slice", x.DType(), shape, []Value{x}, IntsAttribute("starts", []int64{int64(start)}),
 			IntsAttribute("ends", []int64{int64(end)}), IntsAttribute("axes", []int64{int64(axis)}))
 	}
-	return b.emit("Slice", x.DType(), shape, []Value{x, b.Int64s(start), b.Int64s(end), b.Int64s(axis)})
+	return b.emit("Slice", x.DType(), shape, []Value{x, b.Int64s(start), b.sliceEnd(x, axis, end), b.Int64s(axis)})
+}
+
+// sliceEnd is where a slice ends. ONNX's shape inference of opset 10 takes a slice of an
+// axis of unknown size for as long as the whole, which makes ONNX Runtime reuse memory
+// that does not fit; an end that is computed keeps it from inferring anything.
+func (b *Builder) sliceEnd(x Value, axis, end int) Value {
+	known := false
+	if s := x.Shape(); s.Known() {
+		_, known = s[axis].Size()
+	}
+	if b.opset != 10 || known {
+		return b.Int64s(end)
+	}
+	size := b.Gather(b.ShapeOf(x), b.Int64s(axis), 0)
+	return b.Add(b.Sub(size, size), b.Int64s(end))
 }
 
 func slicedDim(d Dim, start, end int) Dim {
@@ -188,17 +203,33 @@ func (b *Builder) Gather(x, indices Value, axis int) Value {
 	return b.emit("Gather", x.DType(), shape, []Value{x, indices}, IntAttribute("axis", int64(axis)))
 }
 
-// GatherElements takes, for each element of indices, the entry of x at the same
-// place but for its position along axis; one below 0 counts from the end. It needs
-// opset 11.
-func (b *Builder) GatherElements(x, indices Value, axis int) Value {
-	if b.opset < 11 {
-		b.fail("GatherElements needs opset 11, got %d", b.opset)
-	}
-	if s := x.Shape(); s.Known() { // ONNX's reference evaluator gets a negative axis wrong
+// Pick takes, at each place of index, the entry of x at that place which lies along a
+// further axis where index says; an axis of -1 is x's last. Engines refuse an index
+// beyond the axis. Before opset 11, which brought GatherElements, the entry is what is
+// left of x when all others are set to 0, and the axis must be 1 or the last one of
+// a known number.
+func (b *Builder) Pick(x, index Value, axis int) Value {
+	s := x.Shape()
+	if s.Known() { // ONNX's reference evaluator gets a negative axis wrong
 		axis = fromStart(axis, len(s))
 	}
-	return b.emit("GatherElements", x.DType(), indices.Shape(), []Value{x, indices}, IntAttribute("axis", int64(axis)))
+	along := b.Unsqueeze(index, axis)
+	if b.opset >= 11 {
+		entry := b.emit("GatherElements", x.DType(), along.Shape(), []Value{x, along}, IntAttribute("axis", int64(axis)))
+		return b.Squeeze(entry, axis)
+	}
+	isLast := s.Known() && axis == len(s)-1
+	if !isLast && axis != 1 {
+		b.fail("GatherElements needs opset 11, got %d", b.opset)
+		return Value{}
+	}
+	size := b.Squeeze(b.Slice(b.ShapeOf(x), 0, axis, axis+1), 0)
+	places := b.Cast(b.Range(size), index.DType())
+	wanted := b.Gather(places, along, 0) // looked up, so that one beyond them is refused
+	if !isLast {
+		places = b.AlongAxis1(places, x)
+	}
+	return b.ReduceSum(b.Where(b.Equal(wanted, places), x, b.Scalar(x, 0)), false, axis)
 }
 
 // Filled makes a tensor of one number in the shape that an int64 vector holds.
@@ -232,10 +263,12 @@ func (b *Builder) AlongAxis1(vector, like Value) Value {
 	return b.Reshape(vector, b.Concat(0, b.Int64s(1, -1), ones), nil)
 }
 
-// Range is 0, 1, ... up to but without an int64 scalar. It needs opset 11.
+// Range is 0, 1, ... up to but without an int64 scalar. Before opset 11, which brought
+// the operator, it is the places of as many ones.
 func (b *Builder) Range(limit Value) Value {
 	if b.opset < 11 {
-		b.fail("Range needs opset 11, got %d", b.opset)
+		ones := b.Filled(b.Unsqueeze(limit, 0), Int64, 1, Shape{Dim{}})
+		return b.Squeeze(b.emit("NonZero", Int64, Shape{Fixed(1), Dim{}}, []Value{ones}), 0)
 	}
 	return b.emit("Range", limit.DType(), Shape{Dim{}}, []Value{b.Scalar(limit, 0), limit, b.Scalar(limit, 1)})
 }

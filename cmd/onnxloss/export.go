@@ -45,13 +45,13 @@ FILE - is the standard output.`,
 				return err
 			}
 			if o.Opset = opset; opset == 0 {
-				return fmt.Errorf("export: opset 0 is not supported; use %d to %d", export.MinOpset, ops.MaxOpset)
+				return fmt.Errorf("export: opset 0 is not supported; use %d to %d", ops.MinOpset, ops.MaxOpset)
 			}
 			return writeLoss(cmd, loss, p, o, flags.output)
 		},
 	}
 	flags.register(cmd, "float32")
-	cmd.Flags().IntVar(&opset, "opset", export.DefaultOpset, fmt.Sprintf("`version` of the standard operators, %d to %d", export.MinOpset, ops.MaxOpset))
+	cmd.Flags().IntVar(&opset, "opset", export.DefaultOpset, fmt.Sprintf("`version` of the standard operators, %d to %d", ops.MinOpset, ops.MaxOpset))
 	completeSettings(cmd, 0)
 	return cmd
 }

@@ -47,7 +47,7 @@ for and is not there makes the exit code 3.`,
 	flags.StringSliceVar(&v.losses, "loss", nil, "`LOSS` of the catalogue to verify; may be repeated")
 	flags.StringSliceVar(&v.forms, "form", nil, "`forms` to go through: "+names(export.Forms())+" (default all)")
 	flags.StringSliceVar(&v.dtypes, "dtype", nil, "element `types` to go through: "+names(ops.FloatTypes())+" (default all)")
-	flags.IntSliceVar(&v.opsets, "opset", nil, fmt.Sprintf("`opsets` to go through, of %d to %d (default all)", export.MinOpset, ops.MaxOpset))
+	flags.IntSliceVar(&v.opsets, "opset", nil, fmt.Sprintf("`opsets` to go through, of %d to %d (default all)", ops.MinOpset, ops.MaxOpset))
 	flags.StringSliceVar(&v.reductions, "reduction", nil, "`reductions` to go through: "+names(losses.Reductions())+" (default all)")
 	flags.Uint64Var(&v.seed, "seed", 1, "`number` that chooses the inputs")
 	flags.StringVar(&v.junit, "junit", "", "`FILE` to write a JUnit report to")
@@ -152,8 +152,8 @@ func (v *verification) takeReportName(files []string) []string {
 func (v *verification) options() (o verify.Options, err error) {
 	o.Seed, o.Opsets = v.seed, v.opsets
 	for _, opset := range v.opsets {
-		if opset < export.MinOpset || opset > ops.MaxOpset {
-			return o, fmt.Errorf("verify: opset %d is not supported; use %d to %d", opset, export.MinOpset, ops.MaxOpset)
+		if opset < ops.MinOpset || opset > ops.MaxOpset {
+			return o, fmt.Errorf("verify: opset %d is not supported; use %d to %d", opset, ops.MinOpset, ops.MaxOpset)
 		}
 	}
 	if o.Losses, err = parseAll(v.losses, findLoss); err != nil {

@@ -13,7 +13,7 @@
 //
 // Every combination of loss, form, element type and opset is run with the
 // parameters' defaults, no optional input, and predictions of the lowest rank. At the
-// opsets where the operators change (11, 12, 13, 17, 18 and the newest) that is in
+// opsets where the operators change (9 to 13, 17, 18 and the newest) that is in
 // every reduction (the half types, which compute in float32, in one) and on every
 // input; at the others in one reduction and on every third input, in turn.
 //

@@ -63,7 +63,7 @@ func variants(loss *losses.Loss) ([]variant, error) {
 }
 
 // turningPoints are the opsets at which operators that losses use change.
-var turningPoints = []int{11, 12, 13, 17, 18, ops.MaxOpset}
+var turningPoints = []int{9, 10, 11, 12, 13, 17, 18, ops.MaxOpset}
 
 // matrix says which cells of a loss are run.
 type matrix struct {

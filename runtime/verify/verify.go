@@ -48,7 +48,7 @@ func (o Options) withDefaults() Options {
 		o.Reductions = losses.Reductions()
 	}
 	if len(o.Opsets) == 0 {
-		for opset := export.MinOpset; opset <= ops.MaxOpset; opset++ {
+		for opset := ops.MinOpset; opset <= ops.MaxOpset; opset++ {
 			o.Opsets = append(o.Opsets, opset)
 		}
 	}
