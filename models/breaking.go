@@ -1,6 +1,7 @@
 package models
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
@@ -76,6 +77,40 @@ type use struct {
 	operation
 	node *onnxpb.NodeProto
 	idle map[string]bool // results that nothing reads or describes
+}
+
+// why tells what keeps a node from meaning in another opset what it means in its own,
+// "" for nothing. Going back, any change counts.
+func (u use) why(to int) string {
+	first, last := min(u.opset, to), max(u.opset, to)
+	came, known := histories[u.op]
+	switch {
+	case !known:
+		return "it is not known here"
+	case first < oldestHistory || last > newestHistory:
+		return fmt.Sprintf("only opsets %d to %d are known here", oldestHistory, newestHistory)
+	case came[0] > first:
+		return fmt.Sprintf("it came with opset %d", came[0])
+	case to < u.opset && versionAt(u.op, to) != versionAt(u.op, u.opset):
+		return fmt.Sprintf("it changed in opset %d", versionAt(u.op, u.opset))
+	}
+	for _, b := range breakings[u.op] {
+		if u.opset < b.opset && b.opset <= to && (b.spare == nil || !b.spare(u)) {
+			return fmt.Sprintf("since opset %d %s", b.opset, b.what)
+		}
+	}
+	return ""
+}
+
+// versionAt is the opset that an operator is as in, 0 where there is none yet.
+func versionAt(op string, opset int) int {
+	version := 0
+	for _, v := range histories[op] {
+		if v <= opset {
+			version = v
+		}
+	}
+	return version
 }
 
 // given reports whether the node names an input. One that is left out has no name.

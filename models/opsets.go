@@ -10,38 +10,43 @@ import (
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
 
-// why tells what keeps a node from meaning in another opset what it means in its own,
-// "" for nothing. Going back, any change counts.
-func (u use) why(to int) string {
-	first, last := min(u.opset, to), max(u.opset, to)
-	came, known := histories[u.op]
-	switch {
-	case !known:
-		return "it is not known here"
-	case first < oldestHistory || last > newestHistory:
-		return fmt.Sprintf("only opsets %d to %d are known here", oldestHistory, newestHistory)
-	case came[0] > first:
-		return fmt.Sprintf("it came with opset %d", came[0])
-	case to < u.opset && versionAt(u.op, to) != versionAt(u.op, u.opset):
-		return fmt.Sprintf("it changed in opset %d", versionAt(u.op, u.opset))
+// CheckOpset reports whether the model means the same when it imports a newer version
+// of the standard operators, and all else stays as it is. The error names the nodes
+// that mean something else then.
+//
+// The IR version does not matter: neither runtimes nor ONNX's checker tie one to the
+// other. A function of the model imports a version of its own, but runtimes take the
+// model's for its body, and so all its operators must be the same in both.
+func (m *Model) CheckOpset(to int) error {
+	switch err := m.checkOpset(to); {
+	case err == nil:
+		return nil
+	case m.Opset() == 0:
+		return fmt.Errorf("models: import opset %d: %w", to, err)
+	default:
+		return fmt.Errorf("models: raise opset %d to %d: %w", m.Opset(), to, err)
 	}
-	for _, b := range breakings[u.op] {
-		if u.opset < b.opset && b.opset <= to && (b.spare == nil || !b.spare(u)) {
-			return fmt.Sprintf("since opset %d %s", b.opset, b.what)
-		}
-	}
-	return ""
 }
 
-// versionAt is the opset that an operator is as in, 0 where there is none yet.
-func versionAt(op string, opset int) int {
-	version := 0
-	for _, v := range histories[op] {
-		if v <= opset {
-			version = v
-		}
+func (m *Model) checkOpset(to int) error {
+	from := m.Opset()
+	switch {
+	case to == from:
+		return nil
+	case to < from:
+		return errors.New("a model can only be raised")
+	case to > newestHistory:
+		return fmt.Errorf("only opsets up to %d are known here", newestHistory)
 	}
-	return version
+	var found objections
+	eachUse(m.Proto, func(u use) { found.add(u.op, label(u.node), u.why(to)) })
+	for _, f := range m.Proto.GetFunctions() {
+		found.addFunction(f, to, functionsOf(m.Proto))
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s; export the model again with opset %d", found, to)
 }
 
 // eachUse visits the nodes of a model's graphs that are standard operators, and not
@@ -86,48 +91,17 @@ func idleResults(g *onnxpb.GraphProto) map[string]bool {
 	return idle
 }
 
-// CheckOpset reports whether the model means the same when it imports a newer version
-// of the standard operators, and all else stays as it is. The error names the nodes
-// that mean something else then.
-//
-// The IR version does not matter: neither runtimes nor ONNX's checker tie one to the
-// other. A function of the model imports a version of its own, but runtimes take the
-// model's for its body, and so all its operators must be the same in both.
-func (m *Model) CheckOpset(to int) error {
-	if err := m.checkOpset(to); err != nil {
-		return fmt.Errorf("models: raise opset %d to %d: %w", m.Opset(), to, err)
-	}
-	return nil
-}
-
-func (m *Model) checkOpset(to int) error {
-	from := m.Opset()
-	switch {
-	case to == from:
-		return nil
-	case to < from:
-		return errors.New("a model can only be raised")
-	case to > newestHistory:
-		return fmt.Errorf("only opsets up to %d are known here", newestHistory)
-	}
-	var found objections
-	eachUse(m.Proto, func(u use) { found.add(u.op, label(u.node), u.why(to)) })
-	for _, f := range m.Proto.GetFunctions() {
-		found.addFunction(f, to, functionsOf(m.Proto))
-	}
-	if len(found) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s; export the model again with opset %d", found, to)
-}
-
 // label names a node, by what it gives where it has no name.
 func label(n *onnxpb.NodeProto) string {
 	if name := n.GetName(); name != "" {
 		return fmt.Sprintf("node %q", name)
 	}
-	given := slices.DeleteFunc(slices.Clone(n.GetOutput()), func(name string) bool { return name == "" })
-	return fmt.Sprintf("output %q", strings.Join(given[:min(1, len(given))], ""))
+	for _, name := range n.GetOutput() {
+		if name != "" {
+			return fmt.Sprintf("output %q", name)
+		}
+	}
+	return "a node without a name"
 }
 
 // objections are the reasons to stay with an opset, the same ones put together.

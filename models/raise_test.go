@@ -279,3 +279,34 @@ func sizesOf(s ops.Shape) []int {
 	}
 	return sizes
 }
+
+// This is why CheckOpset does not leave functions to the opset that they import: before
+// opset 13, Softmax over axis 0 was one over all elements.
+func TestONNXRuntimeTakesTheModelsOpsetForFunctions(t *testing.T) {
+	native, err := ort.New(ort.Options{Threads: 1})
+	if err != nil {
+		testneeds.Lacking(t, testneeds.ORT, err)
+	}
+	softmax := func(input, output string) *onnxpb.NodeProto {
+		return node("Softmax "+input+" -> "+output, ops.IntAttribute("axis", 0))
+	}
+	called := network(node("F x -> y"))
+	called.Graph.Node[0].Domain = proto.String("test")
+	called.OpsetImport = append(called.OpsetImport, &onnxpb.OperatorSetIdProto{Domain: proto.String("test"), Version: proto.Int64(1)})
+	called.Functions = []*onnxpb.FunctionProto{{
+		Domain: proto.String("test"), Name: proto.String("F"), Input: []string{"a"}, Output: []string{"b"}, Node: []*onnxpb.NodeProto{softmax("a", "b")},
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(12)}},
+	}}
+	inputs := map[string]engine.Tensor{"x": engine.Must([]int{2, 2}, []float32{1, 2, 3, 4})}
+	want, err := outputsOf(native, opset(network(softmax("x", "y")), 17), inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := outputsOf(native, opset(called, 17), inputs)
+	if err == nil {
+		err = sameOutputs(got, want, false)
+	}
+	if err != nil {
+		t.Errorf("ONNX Runtime has another idea now: %v", err)
+	}
+}
