@@ -76,6 +76,9 @@ func outputs(t *testing.T, e engine.Engine, m *models.Model, inputs map[string]e
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := export.Check(raw); err != nil {
+		t.Fatal(err)
+	}
 	session, err := e.Load(raw)
 	if err != nil {
 		t.Fatal(err)
