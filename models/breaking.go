@@ -132,7 +132,7 @@ func without(attributes ...string) func(use) bool {
 
 func oneResult(u use) bool { return u.results == 1 }
 
-func noMask(u use) bool { return u.results == 1 || u.idle[u.node.GetOutput()[1]] }
+func noMask(u use) bool { return u.results < 2 || u.idle[u.node.GetOutput()[1]] }
 
 func plainDropout(u use) bool { return noMask(u) && without("ratio")(u) }
 

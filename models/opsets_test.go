@@ -374,3 +374,18 @@ func TestHistoriesAreThoseOfONNX(t *testing.T) {
 		t.Errorf("%d operators of opset %d, want %d", len(ours), newest, len(theirs))
 	}
 }
+
+// A node that lacks what its operator needs is the model's fault, and no reason to panic.
+func TestCheckOpsetTakesNodesWithoutOperands(t *testing.T) {
+	for op := range models.Histories {
+		n := &onnxpb.NodeProto{OpType: &op}
+		for _, kind := range []string{"ceil_mode", "axis", "to", "strides"} {
+			n.Attribute = append(n.Attribute, ops.IntAttribute(kind, -1<<63))
+			err := opset(network(n, &onnxpb.NodeProto{OpType: proto.String("Nonsense")}), 7).CheckOpset(26)
+			wantError(t, err, "Nonsense (a node without a name): it is not known here")
+		}
+	}
+	if err := (&models.Model{Proto: &onnxpb.ModelProto{}}).CheckOpset(26); err != nil {
+		t.Error(err)
+	}
+}
