@@ -214,10 +214,8 @@ func (h *host) raise(asked int) error {
 	case h.opset == own:
 		return nil
 	}
-	if own != 0 {
-		if err := h.original.CheckOpset(h.opset); err != nil {
-			return err
-		}
+	if err := h.original.CheckOpset(h.opset); err != nil {
+		return err
 	}
 	h.edit.SetOpset("", h.opset)
 	return nil

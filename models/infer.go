@@ -108,11 +108,8 @@ func copyShape(s ops.Shape) ops.Shape {
 
 // node infers a node's outputs, one fact each.
 func (in *inference) node(n *onnxpb.NodeProto) []fact {
-	results := make([]fact, len(n.GetOutput()))
-	o := operation{op: n.GetOpType(), opset: in.opset, results: len(results), attributes: in.attributesOf(n)}
-	for _, name := range n.GetInput() {
-		o.inputs = append(o.inputs, in.facts[name])
-	}
+	o := in.operation(n)
+	results := make([]fact, o.results)
 	switch f := in.functions[calledBy(n)]; {
 	case f != nil:
 		copy(results, in.call(f, o))
@@ -120,6 +117,14 @@ func (in *inference) node(n *onnxpb.NodeProto) []fact {
 		copy(results, o.infer())
 	}
 	return results
+}
+
+func (in *inference) operation(n *onnxpb.NodeProto) operation {
+	o := operation{op: n.GetOpType(), opset: in.opset, results: len(n.GetOutput()), attributes: in.attributesOf(n)}
+	for _, name := range n.GetInput() {
+		o.inputs = append(o.inputs, in.facts[name])
+	}
+	return o
 }
 
 // attributesOf resolves references to the attributes of the function around.

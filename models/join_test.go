@@ -128,9 +128,12 @@ func opset(p *onnxpb.ModelProto, version int64) *models.Model {
 
 func TestJoinOfDifferentOpsets(t *testing.T) {
 	relu := func() *onnxpb.ModelProto { return network(node("Relu x -> y")) }
-	softmax := func() *onnxpb.ModelProto { return network(node("Softmax x -> y")) }
-	dropout := func() *onnxpb.ModelProto { return network(node("MaxPool x -> y indices")) }
-	unusual := func() *onnxpb.ModelProto { return network(node("Einsum x -> y")) }
+	softmax := func(axis int64) *onnxpb.ModelProto {
+		return network(node("Softmax x -> y", ops.IntAttribute("axis", axis)))
+	}
+	indices := func() *onnxpb.ModelProto { return network(node("MaxPool x -> y indices")) }
+	mask := func() *onnxpb.ModelProto { return network(node("Dropout x -> h mask"), node("Not mask -> y")) }
+	unusual := func() *onnxpb.ModelProto { return network(node("Nonsense x -> y")) }
 	for name, test := range map[string]struct {
 		network  *onnxpb.ModelProto
 		from, to int64
@@ -140,10 +143,12 @@ func TestJoinOfDifferentOpsets(t *testing.T) {
 		"forward":             {relu(), 9, 17, ""},
 		"back, unchanged":     {relu(), 18, 14, ""},
 		"back, changed":       {relu(), 14, 13, "the host is of opset 13, the network of opset 14, and between those Relu may have changed; export the network with opset 13"},
-		"another meaning":     {softmax(), 12, 13, "Softmax may have changed"},
-		"the same meaning":    {softmax(), 13, 17, ""},
-		"several results":     {dropout(), 9, 13, "MaxPool may have changed"},
-		"an operator unknown": {unusual(), 16, 17, "Einsum may have changed"},
+		"another meaning":     {softmax(0), 12, 13, "Softmax may have changed"},
+		"meant for one axis":  {softmax(1), 12, 13, ""},
+		"the same meaning":    {softmax(0), 13, 17, ""},
+		"further results":     {indices(), 9, 13, ""},
+		"of another type":     {mask(), 9, 13, "Dropout may have changed"},
+		"an operator unknown": {unusual(), 16, 17, "Nonsense may have changed"},
 		"very old":            {relu(), 6, 7, "Relu may have changed"},
 		"from the future":     {relu(), 26, 99, "Relu may have changed"},
 	} {

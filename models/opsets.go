@@ -1,6 +1,7 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,51 +10,152 @@ import (
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
 
-// history is the versions at which an operator changed. A node of an older version
-// means the same in a newer one unless a breaking version lies between: others
-// added types, attributes with a default, or results. Going back, any change counts.
-type history struct {
-	breaking, harmless []int
-}
-
-// histories are the operators that feature networks consist of, from opset 7 on.
-// Reshape's and Identity's kin changed often only because of new types.
-var histories = map[string]history{
-	"Relu": {nil, []int{13, 14}}, "Conv": {nil, []int{11, 22}}, "MaxPool": {nil, []int{8, 10, 11, 12, 22}},
-	"AveragePool": {nil, []int{10, 11, 19, 22}}, "GlobalAveragePool": {nil, []int{22}}, "GlobalMaxPool": {nil, []int{22}},
-	"BatchNormalization": {[]int{9}, []int{14, 15}}, "InstanceNormalization": {nil, []int{22}}, "LRN": {nil, []int{13}},
-	"LeakyRelu": {nil, []int{16}}, "PRelu": {[]int{9}, []int{16}}, "Elu": {nil, []int{22}}, "Selu": {nil, []int{22}},
-	"Sigmoid": {nil, []int{13}}, "Tanh": {nil, []int{13}}, "HardSigmoid": {nil, []int{22}}, "Softplus": {nil, []int{22}},
-	"Exp": {nil, []int{13}}, "Log": {nil, []int{13}}, "Sqrt": {nil, []int{13}}, "Abs": {nil, []int{13}}, "Neg": {nil, []int{13}}, "Erf": {nil, []int{13}},
-	"Add": {nil, []int{13, 14}}, "Sub": {nil, []int{13, 14}}, "Mul": {nil, []int{13, 14}}, "Div": {nil, []int{13, 14}}, "Pow": {nil, []int{12, 13, 15}},
-	"Sum": {nil, []int{8, 13}}, "Max": {nil, []int{8, 12, 13}}, "Min": {nil, []int{8, 12, 13}}, "Clip": {[]int{11}, []int{12, 13}},
-	"Gemm": {nil, []int{9, 11, 13}}, "MatMul": {nil, []int{9, 13}}, "Softmax": {[]int{13}, []int{11}},
-	"Concat": {nil, []int{11, 13}}, "Flatten": {nil, []int{9, 11, 13, 21, 23, 24, 25}}, "Transpose": {nil, []int{13, 21, 23, 24, 25}},
-	"Reshape": {nil, []int{13, 14, 19, 21, 23, 24, 25}}, "Pad": {[]int{11}, []int{13, 18, 19, 21, 23, 24, 25}},
-	"Unsqueeze": {[]int{13}, []int{11, 21, 23, 24, 25}}, "Squeeze": {[]int{13}, []int{11, 21, 23, 24, 25}}, "ReduceMean": {[]int{18}, []int{11, 13}},
-	"Dropout":  {[]int{10, 12}, []int{13, 22}},
-	"Identity": {nil, []int{13, 14, 16, 19, 21, 23, 24, 25}}, "Constant": {nil, []int{9, 11, 12, 13, 19, 21, 23, 24, 25}},
-	"ConstantOfShape": {nil, []int{20, 21, 23, 24, 25}}, "Shape": {nil, []int{13, 15, 19, 21, 23, 24, 25}}, "Gather": {nil, []int{11, 13}},
-	"Cast": {nil, []int{9, 13, 19, 21, 23, 24, 25}}, "Slice": {[]int{10}, []int{11, 13}},
-}
-
-// oldest and newest bound the opsets that histories covers.
-const (
-	oldestHistory = 7
-	newestHistory = 26
-)
-
-// means reports whether a node of opset from means the same in opset to.
-func means(n *onnxpb.NodeProto, from, to int) bool {
-	h, known := histories[n.GetOpType()]
-	if !known || min(from, to) < oldestHistory || max(from, to) > newestHistory {
-		return false
+// CheckOpset reports whether the model means the same when it imports a newer version
+// of the standard operators, and all else stays as it is. The error names the nodes
+// that mean something else then.
+//
+// The IR version does not matter: neither runtimes nor ONNX's checker tie one to the
+// other. A function of the model imports a version of its own, but runtimes take the
+// model's for its body, and so all its operators must be the same in both.
+func (m *Model) CheckOpset(to int) error {
+	switch err := m.checkOpset(to); {
+	case err == nil:
+		return nil
+	case m.Opset() == 0:
+		return fmt.Errorf("models: import opset %d: %w", to, err)
+	default:
+		return fmt.Errorf("models: raise opset %d to %d: %w", m.Opset(), to, err)
 	}
-	between := func(version int) bool { return version > min(from, to) && version <= max(from, to) }
-	changed := slices.ContainsFunc(h.harmless, between)
-	// Further results, such as a mask, are what changed most.
-	several := len(n.GetOutput()) > 1
-	return !slices.ContainsFunc(h.breaking, between) && (!changed || from < to && !several)
+}
+
+func (m *Model) checkOpset(to int) error {
+	from := m.Opset()
+	switch {
+	case to == from:
+		return nil
+	case to < from:
+		return errors.New("a model can only be raised")
+	case to > newestHistory:
+		return fmt.Errorf("only opsets up to %d are known here", newestHistory)
+	}
+	var found objections
+	eachUse(m.Proto, func(u use) { found.add(u.op, label(u.node), u.why(to)) })
+	for _, f := range m.Proto.GetFunctions() {
+		found.addFunction(f, to, functionsOf(m.Proto))
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s; export the model again with opset %d", found, to)
+}
+
+// eachUse visits the nodes of a model's graphs that are standard operators, and not
+// calls of functions. What is around nodes of inner graphs is not known.
+func eachUse(m *onnxpb.ModelProto, visit func(use)) {
+	main := &inference{opset: opsetOf(m.GetOpsetImport()), facts: infer(m)}
+	inner := &inference{opset: main.opset}
+	idle, functions := idleResults(m.GetGraph()), functionsOf(m)
+	isStandard := func(n *onnxpb.NodeProto) bool {
+		return standard(n.GetDomain()) == "" && functions[calledBy(n)] == nil
+	}
+	for _, n := range m.GetGraph().GetNode() {
+		if isStandard(n) {
+			visit(use{main.operation(n), n, idle})
+		}
+		for _, g := range subgraphs(n) {
+			eachNode(g.GetNode(), func(n *onnxpb.NodeProto) {
+				if isStandard(n) {
+					visit(use{inner.operation(n), n, nil})
+				}
+			})
+		}
+	}
+}
+
+// idleResults are what a graph's nodes give and nothing reads or describes.
+func idleResults(g *onnxpb.GraphProto) map[string]bool {
+	idle := map[string]bool{"": true}
+	for _, n := range g.GetNode() {
+		for _, name := range n.GetOutput() {
+			idle[name] = true
+		}
+	}
+	for _, name := range slices.Concat(infoNames(g.GetOutput()), infoNames(g.GetValueInfo())) {
+		delete(idle, name)
+	}
+	for _, n := range g.GetNode() {
+		for _, name := range reads(n) {
+			delete(idle, name)
+		}
+	}
+	return idle
+}
+
+// label names a node, by what it gives where it has no name.
+func label(n *onnxpb.NodeProto) string {
+	if name := n.GetName(); name != "" {
+		return fmt.Sprintf("node %q", name)
+	}
+	for _, name := range n.GetOutput() {
+		if name != "" {
+			return fmt.Sprintf("output %q", name)
+		}
+	}
+	return "a node without a name"
+}
+
+// objections are the reasons to stay with an opset, the same ones put together.
+type objections []*objection
+
+type objection struct {
+	op, first, why string
+	more           int
+}
+
+// add notes a reason; "" is none.
+func (all *objections) add(op, where, why string) {
+	if why == "" {
+		return
+	}
+	for _, o := range *all {
+		if o.op == op && o.why == why {
+			o.more++
+			return
+		}
+	}
+	*all = append(*all, &objection{op: op, first: where, why: why})
+}
+
+// addFunction notes the operators in a function's body that are not those of the
+// model's opset.
+func (all *objections) addFunction(f *onnxpb.FunctionProto, to int, functions map[functionKey]*onnxpb.FunctionProto) {
+	own := opsetOf(f.GetOpsetImport())
+	eachNode(f.GetNode(), func(n *onnxpb.NodeProto) {
+		op := n.GetOpType()
+		if standard(n.GetDomain()) != "" || functions[calledBy(n)] != nil {
+			return
+		}
+		if version := versionAt(op, to); version == 0 || version != versionAt(op, own) {
+			all.add(op, "function "+keyOf(f).String(), fmt.Sprintf("it is not the same in opset %d, which the function imports", own))
+		}
+	})
+}
+
+func (all objections) String() string {
+	const most = 4
+	var texts []string
+	for i, o := range all {
+		if i == most {
+			texts = append(texts, fmt.Sprintf("and %d more", len(all)-most))
+			break
+		}
+		first := o.first
+		if o.more > 0 {
+			first += fmt.Sprintf(" and %d more", o.more)
+		}
+		texts = append(texts, fmt.Sprintf("%s (%s): %s", o.op, first, o.why))
+	}
+	return strings.Join(texts, "; ")
 }
 
 // versions maps the domains that a model imports to their versions.
@@ -85,9 +187,9 @@ func (j *joining) checkOpsets() error {
 
 func (j *joining) sameMeaning(from, to int) error {
 	changed := map[string]bool{}
-	eachNode(j.network.Proto.GetGraph().GetNode(), func(n *onnxpb.NodeProto) {
-		if standard(n.GetDomain()) == "" && !means(n, from, to) {
-			changed[n.GetOpType()] = true
+	eachUse(j.network.Proto, func(u use) {
+		if u.why(to) != "" {
+			changed[u.op] = true
 		}
 	})
 	differ := fmt.Sprintf("the host is of opset %d, the network of opset %d", to, from)

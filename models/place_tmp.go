@@ -40,8 +40,6 @@ type tmpFile struct {
 func (f *tmpFile) Abort() error  { return nil }
 func (f *tmpFile) Commit() error { return atomicfile.Write(f.path, f.Bytes()) }
 
-func (m *Model) CheckOpset(to int) error { return nil }
-
 func Externals() []External { return []External{KeepExternal, CopyExternal, LinkExternal} }
 
 func ParseExternal(text string) (External, error) { return External(text), nil }
