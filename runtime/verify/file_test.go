@@ -142,7 +142,7 @@ func twoLosses(t *testing.T) *models.Model {
 	model, err := export.AttachAll(network(t, 1), []export.Term{
 		{Loss: losses.MSE, Params: defaults(t, losses.MSE), Weight: 1, AttachOptions: export.AttachOptions{Bind: map[string]string{"prediction": "scores"}}},
 		{Loss: losses.Huber, Params: defaults(t, losses.Huber), Weight: 0.25, AttachOptions: export.AttachOptions{Bind: bind}},
-	}, "")
+	}, export.AllOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
