@@ -244,10 +244,16 @@ func (h *host) weightTensor(from string, c Composition) (string, error) {
 
 // instead says what to do about a weight that is no tensor.
 func instead(from string) string {
-	if _, err := strconv.ParseFloat(from, 64); err == nil {
+	if looksNumeric(from) {
 		return "a number is written without quotes, and is finite"
 	}
 	return "write new NAME to make it an input"
+}
+
+// looksNumeric reports whether text could be meant as a number.
+func looksNumeric(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // isNumber reports whether a shape is a scalar's, or [1].
