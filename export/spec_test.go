@@ -1,6 +1,7 @@
 package export_test
 
 import (
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
@@ -256,6 +258,49 @@ func TestASpecIsAttachedAndItsErrorsNameItsLines(t *testing.T) {
 	if _, err := export.AttachAll(host, spec.Terms, spec.AllOptions); err == nil || !strings.HasPrefix(err.Error(), "export: attach: line 3, l1: ") {
 		t.Errorf("got the error %v", err)
 	}
+}
+
+func ExampleParseSpec() {
+	spec, err := export.ParseSpec([]byte(`
+losses:
+  - loss: sigmoid-focal
+    weight: 2.5
+    set: {gamma: 1.5}
+    bind: {logits: class_logits}
+  - loss: giou
+    weight: new box_weight
+    bind: {prediction: boxes}
+`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	model, err := models.Open("../testdata/models/detector.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	attached, err := export.AttachAll(model, spec.Terms, spec.AllOptions)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, in := range attached.Inputs() {
+		fmt.Println("input", in.Name)
+	}
+	for _, out := range attached.Outputs() {
+		fmt.Println("output", out.Name)
+	}
+	// Output:
+	// input image
+	// input target
+	// input target_2
+	// input box_weight
+	// output class_logits
+	// output boxes
+	// output sigmoid-focal
+	// output giou
+	// output loss
 }
 
 func FuzzParseSpec(f *testing.F) {
