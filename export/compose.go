@@ -18,8 +18,9 @@ import (
 type Term struct {
 	Loss   *losses.Loss
 	Params losses.Params
-	// Weight is the loss's factor in the total. It is 0 for a loss whose reduction is
-	// none, which is not part of the total, and where WeightFrom is the factor.
+	// Weight is the loss's factor in the total; 1 has to be said too. It is 0 for a loss
+	// whose reduction is none, which is not part of the total, and where WeightFrom is
+	// the factor.
 	Weight float64
 	// WeightFrom, where it is not empty, is a tensor that is the factor, of a
 	// floating-point type and of shape [] or [1]: the name of a tensor of the model or

@@ -55,7 +55,7 @@ func TestSeveralLossesAndTheirTotalAreOutputs(t *testing.T) {
 			if c.Total != "loss" || len(c.Terms) != 2 || c.Terms[1].Weight != 0.25 || c.Terms[1].Output != "off" || c.Terms[0].Loss.Command() != "mse" {
 				t.Errorf("the metadata say %+v", c)
 			}
-			if _, err := export.Describe(model); err == nil || !strings.Contains(err.Error(), `2 losses and their total "loss"`) {
+			if _, err := export.Describe(model); err == nil || !strings.Contains(err.Error(), "2 losses, not one") {
 				t.Errorf("Describe gives the error %v", err)
 			}
 		}

@@ -163,11 +163,8 @@ func Describe(model *models.Model) (Description, error) {
 	if err != nil {
 		return Description{}, err
 	}
-	switch {
-	case c.Total != "":
-		return Description{}, fmt.Errorf("export: the model has %d losses and their total %q, not one", len(c.Terms), c.Total)
-	case len(c.Terms) > 1:
-		return Description{}, fmt.Errorf("export: the model has %d losses, not one", len(c.Terms))
+	if len(c.Terms) > 1 {
+		return Description{}, fmt.Errorf("export: the model has %d losses, not one; DescribeAll reads them", len(c.Terms))
 	}
 	return c.Terms[0], nil
 }

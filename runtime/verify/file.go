@@ -246,12 +246,13 @@ func (f *file) checkTotal(r *Result, place Case, inputs, outputs map[string]engi
 	p := precisionOf(summands[0].DType)
 	want, size, lost := 0.0, 0.0, p.tiny
 	for _, d := range summands {
-		weight, err := weightOf(d, inputs, outputs)
-		if err != nil {
-			r.fail(place, err.Error())
+		weight, ok := weightOf(d, inputs, outputs)
+		loss, isNumber := number(outputs[d.Output])
+		if !ok || !isNumber {
+			r.fail(place, fmt.Sprintf("the total %q is of %q and its weight %q, of which one is no number", f.all.Total, d.Output, d.WeightFrom))
 			return
 		}
-		term := weight * outputs[d.Output].Float64s()[0]
+		term := weight * loss
 		want += term
 		size += math.Abs(term)
 		lost += p.tiny * max(1, math.Abs(weight))
@@ -265,19 +266,23 @@ func (f *file) checkTotal(r *Result, place Case, inputs, outputs map[string]engi
 }
 
 // weightOf is a loss's factor in the total.
-func weightOf(d export.Description, inputs, outputs map[string]engine.Tensor) (float64, error) {
+func weightOf(d export.Description, inputs, outputs map[string]engine.Tensor) (x float64, ok bool) {
 	if d.WeightFrom == "" {
-		return d.Weight, nil
+		return d.Weight, true
 	}
-	t, ok := inputs[d.WeightFrom]
-	if !ok {
-		t = outputs[d.WeightFrom]
+	if t, fed := inputs[d.WeightFrom]; fed {
+		return number(t)
 	}
+	return number(outputs[d.WeightFrom])
+}
+
+// number is a tensor's only element.
+func number(t engine.Tensor) (x float64, ok bool) {
 	numbers := t.Float64s()
 	if len(numbers) != 1 {
-		return 0, fmt.Errorf("the weight %q of %q is %s, not one number", d.WeightFrom, d.Output, t)
+		return 0, false
 	}
-	return numbers[0], nil
+	return numbers[0], true
 }
 
 // asLossSees converts a tensor as the loss does, which reads all floating-point

@@ -232,6 +232,20 @@ func TestTotalWithAnotherWeightThanItSaysFails(t *testing.T) {
 	}
 }
 
+func TestTotalOfALossThatIsNoNumberFails(t *testing.T) {
+	model := weighted(t)
+	for _, entry := range model.Proto.MetadataProps {
+		entry.Value = proto.String(strings.Replace(entry.GetValue(), `"reduction":"none"`, `"reduction":"mean","weight":"1"`, 1))
+	}
+	report, err := verify.Model(t.Context(), model, []engine.Engine{interp.New()}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := table(t, report); report.ExitCode() != 1 || !strings.Contains(text, `the total "loss" is of "each"`) {
+		t.Error(text)
+	}
+}
+
 // images is a model that crops its image, so that the sizes of what it makes are in no
 // input.
 func images(t *testing.T) *models.Model {
