@@ -217,10 +217,17 @@ func TestATotalOfAHalfTypeIsSummedInFloat32(t *testing.T) {
 }
 
 func TestAttachAllRaisesTheOpsetAndHidesOutputsOnce(t *testing.T) {
-	host := hostModel(t, 13, output{"scores", ops.Float32, "N"})
-	model, err := export.AttachAll(host, twoTerms(t), export.AllOptions{Opset: 17, OnlyLoss: true})
+	host := hostModel(t, 13, output{"scores", ops.Float32, "N"}, number("beta", "", ops.Float32))
+	terms := twoTerms(t)
+	terms[0].Bind = map[string]string{"prediction": "scores"}
+	terms[1].Bind["prediction"] = "scores"
+	terms[1].Weight, terms[1].WeightFrom = 0, "beta" // which is hidden
+	model, err := export.AttachAll(host, terms, export.AllOptions{Opset: 17, OnlyLoss: true})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if err := export.CheckModel(model); err != nil {
+		t.Error(err)
 	}
 	var outputs []string
 	for _, out := range model.Outputs() {

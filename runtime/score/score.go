@@ -233,8 +233,6 @@ func checkInputs(declared []models.Tensor, given map[string]engine.Tensor) error
 	return nil
 }
 
-func outputsOf(model *models.Model) string { return names(model.Outputs()) }
-
 // names lists tensors as in `"x" float32[N,3], "y" int64[N]`.
 func names(tensors []models.Tensor) string {
 	if len(tensors) == 0 {
