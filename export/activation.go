@@ -70,10 +70,9 @@ func (h *host) checkActivation(in losses.Input, from source) error {
 	if a.op == "" {
 		return nil
 	}
-	needs := "logits"
+	meant := fmt.Sprintf("say %s=\"%s | as-is\" if these numbers are meant", in.Name, from.tensor)
 	if in.Domain == losses.LogDistribution {
-		needs = "logarithms of probabilities, as LogSoftmax gives"
+		return fmt.Errorf("%s cannot be bound to %q: a %s makes it, and the loss needs logarithms of probabilities, as LogSoftmax gives; attach a loss that takes logits to what the %s reads, %q, or %s", in.Name, from.tensor, a.op, a.op, a.reads, meant)
 	}
-	return fmt.Errorf("%s cannot be bound to %q: a %s makes it, and the loss needs %s, which cannot be had back from probabilities that have rounded to 0 or 1; bind what the %s reads, %q, or say %s=\"%s | as-is\" if these numbers are meant",
-		in.Name, from.tensor, a.op, needs, a.op, a.reads, in.Name, from.tensor)
+	return fmt.Errorf("%s cannot be bound to %q: a %s makes it, and the loss needs logits, which cannot be had back from probabilities that have rounded to 0 or 1; bind what the %s reads, %q, or %s", in.Name, from.tensor, a.op, a.op, a.reads, meant)
 }

@@ -274,12 +274,16 @@ func (h *host) addInput(in losses.Input, from source, need tensorType, fresh new
 	if from.tensor = from.name; from.name == "" {
 		from.tensor = h.free(in.Name)
 	}
-	info := ops.ValueInfo(from.tensor, need.dtype, need.shape)
-	info.DocString = proto.String(in.Doc)
-	h.edit.AddInputs(info)
-	h.taken[from.tensor], h.brought[from.tensor] = true, true
-	h.declared[from.tensor] = models.Tensor{Name: from.tensor, DType: need.dtype, Shape: need.shape}
+	h.bring(models.Tensor{Name: from.tensor, DType: need.dtype, Shape: need.shape}, in.Doc)
 	return h.operand(in, from, prefix)
+}
+
+// bring gives the model an input.
+func (h *host) bring(t models.Tensor, doc string) {
+	info := ops.ValueInfo(t.Name, t.DType, t.Shape)
+	info.DocString = proto.String(doc)
+	h.edit.AddInputs(info)
+	h.taken[t.Name], h.brought[t.Name], h.declared[t.Name] = true, true, t
 }
 
 // prediction is the element type of the first prediction that is bound.

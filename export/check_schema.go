@@ -94,6 +94,12 @@ var schemas = map[string][]schema{
 	"Where":          plain("B T T -> T", version{9, whole}, version{16, whole | bfloats}),
 	"Size":           plain("T -> L", version{1, whole}, version{13, whole | bfloats}),
 	"Range":          plain("T T T -> T", version{11, ranges}),
+	"NonZero":        plain("T -> L", version{9, whole}, version{13, whole | bfloats}),
+	"ArgMax": {
+		{since: 1, signature: "T -> L", types: numbers, attributes: "axis INT, keepdims INT"},
+		{since: 12, signature: "T -> L", types: numbers, attributes: "axis INT, keepdims INT, select_last_index INT"},
+		{since: 13, signature: "T -> L", types: numbers | bfloats, attributes: "axis INT, keepdims INT, select_last_index INT"},
+	},
 	"Pow": {
 		{since: 7, signature: "T T -> T", types: floats},
 		{since: 12, signature: "T P -> T", types: floats | index, second: numbers},

@@ -28,6 +28,13 @@ func (o *operation) result() (fact, error) {
 		f.shape = ops.Shape{}
 	case "Range":
 		f.shape = o.rangeShape()
+	case "NonZero":
+		f.shape = ops.Shape{{}, {}}
+		if shape := o.input(0).shape; shape.Known() {
+			f.shape[0] = ops.Fixed(max(len(shape), 1)) // a scalar counts as a vector
+		}
+	case "ArgMax":
+		f.shape, err = o.withoutAxis()
 	case "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin":
 		f.shape, err = o.reduced()
 	case "Softmax", "LogSoftmax":
@@ -256,6 +263,24 @@ func (o *operation) reduced() (ops.Shape, error) {
 		}
 	}
 	return left, nil
+}
+
+// withoutAxis is the shape of a reduction along one axis.
+func (o *operation) withoutAxis() (ops.Shape, error) {
+	shape := o.input(0).shape
+	if !shape.Known() {
+		return nil, nil
+	}
+	at, err := places([]int{o.integer("axis", 0)}, len(shape))
+	if err != nil {
+		return nil, err
+	}
+	if o.integer("keepdims", 1) == 0 {
+		return slices.Delete(slices.Clone(shape), at[0], at[0]+1), nil
+	}
+	kept := slices.Clone(shape)
+	kept[at[0]] = ops.Fixed(1)
+	return kept, nil
 }
 
 // sizes is the content of what Shape gives.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,14 +39,27 @@ type Description struct {
 	Detached []string
 	// Attached says that the loss sits on another model.
 	Attached bool
-	// Weight is the loss's factor in the total of a file with several; else 1.
+	// Weight is the loss's factor in the total of a file with several: 0 where it has no
+	// part in it, or WeightFrom is the factor. It is 1 for a loss alone.
 	Weight float64
+	// WeightFrom names the tensor that is the factor, of shape [] or [1], or is empty.
+	WeightFrom string
 }
 
-// Composition is several losses in one file and their weighted sum.
+// Composition is the losses in one file.
 type Composition struct {
-	Terms []Description // each with its Weight
-	Total string        // the tensor that is their weighted sum
+	Terms []Description
+	// Total is the tensor that is the weighted sum of those that are reduced to a
+	// number. It is empty where none is, and where the file has a loss alone.
+	Total string
+}
+
+// Summands lists the losses that the total is the weighted sum of.
+func (c Composition) Summands() []Description {
+	if c.Total == "" {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(c.Terms), func(d Description) bool { return d.Reduction == losses.None })
 }
 
 // The keys of metadata_props, without the prefix. A file with several losses has
@@ -62,10 +77,11 @@ const (
 	keyBind     = "bind" // only where there are adapters
 	keyOutput   = "output"
 	keyAttached = "attached"
-	keyDetached = "detached" // only where there are any
-	keyWeight   = "weight"   // only among several
+	keyDetached = "detached"    // only where there are any
+	keyWeight   = "weight"      // only in a total; this
+	keyFrom     = "weight_from" // or this
 	keyTerms    = "terms"
-	keyTotal    = "total"
+	keyTotal    = "total" // only where there is one
 	keyAdded    = "added" // only where attached
 )
 
@@ -117,9 +133,15 @@ func (c Composition) entries() ([]entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		term := map[string]string{keyWeight: strconv.FormatFloat(d.Weight, 'g', -1, 64)}
+		term := map[string]string{}
 		for _, e := range entries {
 			term[e.key] = e.value
+		}
+		switch {
+		case d.WeightFrom != "":
+			term[keyFrom] = d.WeightFrom
+		case d.Reduction != losses.None:
+			term[keyWeight] = strconv.FormatFloat(d.Weight, 'g', -1, 64)
 		}
 		terms = append(terms, term)
 	}
@@ -127,7 +149,11 @@ func (c Composition) entries() ([]entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("export: encode the losses' metadata: %w", err)
 	}
-	return []entry{{keyVersion, Version}, {keyTerms, string(encoded)}, {keyTotal, c.Total}}, nil
+	list := []entry{{keyVersion, Version}, {keyTerms, string(encoded)}}
+	if c.Total != "" {
+		list = append(list, entry{keyTotal, c.Total})
+	}
+	return list, nil
 }
 
 // metadata reads what onnxloss wrote into a model's metadata.
@@ -148,14 +174,14 @@ func Describe(model *models.Model) (Description, error) {
 	if err != nil {
 		return Description{}, err
 	}
-	if c.Total != "" {
-		return Description{}, fmt.Errorf("export: the model has %d losses and their total %q, not one", len(c.Terms), c.Total)
+	if len(c.Terms) > 1 {
+		return Description{}, fmt.Errorf("export: the model has %d losses, not one; DescribeAll reads them", len(c.Terms))
 	}
 	return c.Terms[0], nil
 }
 
-// DescribeAll reads what a model's metadata say of the losses in it. The Total is
-// empty where there is one. It returns ErrNoLoss, wrapped, where there is none.
+// DescribeAll reads what a model's metadata say of the losses in it. It returns
+// ErrNoLoss, wrapped, where there is none.
 func DescribeAll(model *models.Model) (Composition, error) { return described(model.Proto) }
 
 func described(model *onnxpb.ModelProto) (Composition, error) {
@@ -180,8 +206,8 @@ func describeAll(meta map[string]string) (Composition, error) {
 	if err := json.Unmarshal([]byte(meta[keyTerms]), &terms); err != nil {
 		return Composition{}, fmt.Errorf("%s%s is not JSON: %w", keyPrefix, keyTerms, err)
 	}
-	if len(terms) == 0 || meta[keyTotal] == "" {
-		return Composition{}, fmt.Errorf("%s%s lists no losses, or %s%s is missing", keyPrefix, keyTerms, keyPrefix, keyTotal)
+	if len(terms) == 0 {
+		return Composition{}, fmt.Errorf("%s%s lists no losses", keyPrefix, keyTerms)
 	}
 	c := Composition{Total: meta[keyTotal]}
 	for _, term := range terms {
@@ -189,12 +215,32 @@ func describeAll(meta map[string]string) (Composition, error) {
 		if err != nil {
 			return Composition{}, err
 		}
-		if d.Weight, err = strconv.ParseFloat(term[keyWeight], 64); err != nil {
-			return Composition{}, fmt.Errorf("the %s of %s is %q, not a number", keyWeight, d.Output, term[keyWeight])
+		if err := d.describeWeight(term); err != nil {
+			return Composition{}, err
 		}
 		c.Terms = append(c.Terms, d)
 	}
+	summed := slices.ContainsFunc(c.Terms, func(d Description) bool { return d.Reduction != losses.None })
+	if summed != (c.Total != "") {
+		return Composition{}, fmt.Errorf("%s%s is %q, which does not fit the losses' reductions", keyPrefix, keyTotal, c.Total)
+	}
 	return c, nil
+}
+
+// describeWeight reads the factor in the total.
+func (d *Description) describeWeight(meta map[string]string) (err error) {
+	number := meta[keyWeight]
+	d.WeightFrom = meta[keyFrom]
+	switch none := number == "" && d.WeightFrom == ""; {
+	case none != (d.Reduction == losses.None) || number != "" && d.WeightFrom != "":
+		return fmt.Errorf("the %s of %s is %q and its %s %q, which does not fit its reduction, %s", keyWeight, d.Output, number, keyFrom, d.WeightFrom, d.Reduction)
+	case number == "":
+		return nil
+	}
+	if d.Weight, err = strconv.ParseFloat(number, 64); err != nil || math.IsNaN(d.Weight) || math.IsInf(d.Weight, 0) {
+		return fmt.Errorf("the %s of %s is %q, not a finite number", keyWeight, d.Output, number)
+	}
+	return nil
 }
 
 func describe(meta map[string]string) (d Description, err error) {

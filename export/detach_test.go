@@ -124,7 +124,7 @@ func TestAttachTakesTheBytesOver(t *testing.T) {
 
 func TestDetachAfterSeveralLossesAndAPerceptualLoss(t *testing.T) {
 	host := hostModel(t, 17, output{"scores", ops.Float32, "N,3"})
-	all, err := export.AttachAll(host, twoTerms(t), "")
+	all, err := export.AttachAll(host, twoTerms(t), export.AllOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func TestDetachedTensorsOfSeveralLossesAreTheirOwn(t *testing.T) {
 			loss, params := find(t, "ciou", map[string]any{"boxes": []string{"xyxy", "cxcywh"}[len(terms)]})
 			terms = append(terms, export.Term{Loss: loss, Params: params, Weight: 1, AttachOptions: export.AttachOptions{Options: export.Options{Form: form}}})
 		}
-		model, err := export.AttachAll(host, terms, "")
+		model, err := export.AttachAll(host, terms, export.AllOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

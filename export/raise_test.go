@@ -97,19 +97,21 @@ func TestAttachSaysWhatKeepsAModelInItsOpset(t *testing.T) {
 		Attribute: []*onnxpb.AttributeProto{ops.FloatAttribute("min", 0), ops.FloatAttribute("max", 6)},
 	}
 	for _, test := range []struct {
-		loss  string
+		dtype ops.DType // of the output
 		opset int
 		says  []string
 	}{
-		{"mse", 13, []string{
+		{ops.Float32, 13, []string{
 			`export: attach mse: models: raise opset 9 to 13: Clip (node "relu6"): since opset 11 min and max are inputs; export the model again with opset 13`,
 		}},
-		{"nll", 0, []string{
-			"export: attach nll: ", "the loss needs opset 11, which the model cannot be raised to", `Clip (node "relu6"): since opset 11 min and max are inputs`,
+		{ops.BFloat16, 0, []string{
+			"export: attach mse: ", "the loss needs opset 13, which the model cannot be raised to", `Clip (node "relu6"): since opset 11 min and max are inputs`,
 		}},
 	} {
-		loss, params := find(t, test.loss, nil)
-		_, err := export.Attach(oldHost(t, clip), loss, params, export.AttachOptions{Options: export.Options{Opset: test.opset}})
+		host := oldHost(t, clip)
+		host.Proto.Graph.Output[0].GetType().GetTensorType().ElemType = proto.Int32(int32(test.dtype))
+		loss, params := find(t, "mse", nil)
+		_, err := export.Attach(host, loss, params, export.AttachOptions{Options: export.Options{Opset: test.opset}})
 		for _, message := range test.says {
 			if err == nil || !strings.Contains(err.Error(), message) {
 				t.Errorf("got  %v\nwant %s", err, message)

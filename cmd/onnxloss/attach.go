@@ -15,9 +15,9 @@ func newAttach() *cobra.Command {
 	var flags writeFlags
 	var onto ontoFlags
 	var bind []string
-	var name string
+	var name, spec string
 	cmd := &cobra.Command{
-		Use:   "attach MODEL LOSS -o FILE",
+		Use:   "attach MODEL (LOSS | --spec FILE) -o FILE",
 		Short: "Put a loss onto a trained model",
 		Long: `Put a loss onto a trained model, so that whatever runs the model computes the
 loss as well. The model's own inputs, outputs, nodes and weights stay as they
@@ -32,7 +32,23 @@ or type passes through adapters:
 
 ` + adapterHelp() + `
 The loss is written for the model's own opset. Where it needs a newer one,
---opset raises the model's, if its operators mean the same there.`,
+--opset raises the model's, if its operators mean the same there.
+
+--spec puts several losses onto the model, each an output of its own, and, as
+one more output, their weighted sum. It names a file such as
+
+  total: loss                # the name of the weighted sum
+  losses:
+    - loss: sigmoid-focal
+      name: classification   # of the output; the rest is as the flags
+      weight: 2.5
+      set: {gamma: 1.5}
+      bind: {logits: class_logits}
+    - loss: giou
+      weight: new alpha      # a new input; or name a tensor that is one number
+      bind: {prediction: boxes}
+
+Losses of the reduction none are outputs only. docs/attach.md has all of it.`,
 		Example: `  onnxloss attach classifier.onnx softmax-cross-entropy -o with_loss.onnx
   onnxloss attach detector.onnx sigmoid-focal -o scored.onnx \
       --bind logits=class_logits --reduction none
@@ -40,10 +56,14 @@ The loss is written for the model's own opset. Where it needs a newer one,
       --bind 'logits=scores | transpose 0 3 1 2'
   onnxloss attach tagger.onnx sigmoid-focal -o with_loss.onnx \
       --bind 'target=new labels | one-hot 9'
-  onnxloss attach big/model.onnx mse -o elsewhere/model.onnx --external link`,
-		Args:              arguments("MODEL", "LOSS"),
-		ValidArgsFunction: completeLoss(1),
+  onnxloss attach big/model.onnx mse -o elsewhere/model.onnx --external link
+  onnxloss attach detector.onnx --spec losses.yaml -o with_losses.onnx`,
+		Args:              modelAndLoss(&spec),
+		ValidArgsFunction: completeLossWithout(&spec),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return attachSpec(cmd, onto, spec, args[0], flags.output)
+			}
 			loss, err := findLoss(args[1])
 			if err != nil {
 				return err
@@ -66,6 +86,7 @@ The loss is written for the model's own opset. Where it needs a newer one,
 	onto.register(cmd)
 	cmd.Flags().StringArrayVar(&bind, "bind", nil, "which tensor of the model an input of the loss is, `input=tensor`, and what it passes through; may be repeated")
 	cmd.Flags().StringVar(&name, "name", "", "`name` of the loss's output in the model (default loss, or the next free name)")
+	specFlag(cmd, &spec)
 	completeSettings(cmd, 1)
 	return cmd
 }

@@ -80,8 +80,12 @@ func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 		return err
 	}
 	for _, d := range made.Terms {
-		_, err := fmt.Fprintf(w, "%s: %s, form %s, %s, opset %d, reduction %s: %s -> %s\n",
-			where, d.Loss.Command(), d.Form, d.DType, d.Opset, d.Reduction, inputList(model, d), d.Output)
+		weight := factor(made, d)
+		if weight != "" {
+			weight = ", weight " + weight
+		}
+		_, err := fmt.Fprintf(w, "%s: %s, form %s, %s, opset %d, reduction %s%s: %s -> %s\n",
+			where, d.Loss.Command(), d.Form, d.DType, d.Opset, d.Reduction, weight, inputList(model, d), d.Output)
 		if err != nil {
 			return err
 		}
@@ -89,8 +93,24 @@ func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 	if made.Total == "" {
 		return nil
 	}
-	_, err = fmt.Fprintf(w, "%s: their weighted sum -> %s\n", where, made.Total)
+	var summands []string
+	for _, d := range made.Summands() {
+		summands = append(summands, d.Output)
+	}
+	_, err = fmt.Fprintf(w, "%s: the weighted sum of %s -> %s\n", where, strings.Join(summands, ", "), made.Total)
 	return err
+}
+
+// factor is a loss's weight in the total, a number or a tensor's name; it is empty
+// where the loss has no part in one.
+func factor(c export.Composition, d export.Description) string {
+	switch {
+	case c.Total == "" || d.Reduction == losses.None:
+		return ""
+	case d.WeightFrom != "":
+		return d.WeightFrom
+	}
+	return fmt.Sprintf("%g", d.Weight)
 }
 
 // outputList names the model's outputs.

@@ -62,10 +62,22 @@ type tensorJSON struct {
 }
 
 type carriedJSON struct {
-	Loss   string            `json:"loss"`
-	Output string            `json:"output"`
-	Weight float64           `json:"weight"`
-	Inputs map[string]string `json:"inputs"`
+	Loss   string `json:"loss"`
+	Output string `json:"output"`
+	// Weight is the factor in the total, or WeightFrom the tensor that is; neither
+	// where the loss has no part in one.
+	Weight     *float64          `json:"weight,omitempty"`
+	WeightFrom string            `json:"weight_from,omitempty"`
+	Inputs     map[string]string `json:"inputs"`
+	factor     string
+}
+
+func newCarriedJSON(c export.Composition, d export.Description) carriedJSON {
+	carried := carriedJSON{Loss: d.Loss.Command(), Output: d.Output, WeightFrom: d.WeightFrom, Inputs: d.Inputs, factor: factor(c, d)}
+	if carried.factor != "" && d.WeightFrom == "" {
+		carried.Weight = &d.Weight
+	}
+	return carried
 }
 
 func inspect(model *models.Model, layers bool) (inspection, error) {
@@ -79,7 +91,7 @@ func inspect(model *models.Model, layers bool) (inspection, error) {
 	}
 	about.Total = carried.Total
 	for _, d := range carried.Terms {
-		about.Losses = append(about.Losses, carriedJSON{d.Loss.Command(), d.Output, d.Weight, d.Inputs})
+		about.Losses = append(about.Losses, newCarriedJSON(carried, d))
 	}
 	if !layers {
 		return about, nil
@@ -129,10 +141,10 @@ func (about inspection) print(w io.Writer, path string) error {
 	fmt.Fprint(w, "\nLOSSES\n")
 	var rows [][]string
 	for _, l := range about.Losses {
-		rows = append(rows, []string{l.Output, fmt.Sprintf("%g", l.Weight), l.Loss})
+		rows = append(rows, []string{l.Output, l.factor, l.Loss})
 	}
 	if about.Total != "" {
-		rows = append(rows, []string{about.Total, "", "the weighted sum of these"})
+		rows = append(rows, []string{about.Total, "", "their weighted sum"})
 	}
 	return writeTable(w, 2, rows)
 }

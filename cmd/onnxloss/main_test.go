@@ -302,11 +302,16 @@ func TestCompletionKnowsLossesAndParameters(t *testing.T) {
 		{"gamma=\t", []string{"export", "sigmoid-focal", "--set", ""}},
 		{"pos_weight\t", []string{"attach", "m.onnx", "sigmoid-focal", "--with", ""}},
 		{"bfloat16\n", []string{"export", "sigmoid-focal", "--dtype", ""}},
+		{"sigmoid-focal\t", []string{"attach", "m.onnx", ""}},
+		{"yaml\nyml\njson\n:8\n", []string{"attach", "m.onnx", "--spec", ""}},
 	} {
 		r := command(t, append([]string{"__complete"}, test.args...)...)
 		if !strings.Contains(r.stdout, test.want) {
 			t.Errorf("%s: %q is not in %q", strings.Join(test.args, " "), test.want, r.stdout)
 		}
+	}
+	if r := command(t, "__complete", "attach", "m.onnx", "--spec", "a.yaml", ""); strings.Contains(r.stdout, "focal") {
+		t.Errorf("a loss is offered beside a spec: %q", r.stdout)
 	}
 }
 

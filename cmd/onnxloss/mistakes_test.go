@@ -18,6 +18,12 @@ func TestMistakesGetOneSentenceAndCodeTwo(t *testing.T) {
 	if err := os.WriteFile("cut.onnx", whole[:len(whole)/2], 0o600); err != nil {
 		t.Fatal(err)
 	}
+	writeSpec(t, "empty.yaml", "")
+	writeSpec(t, "typo.yaml", "losses:\n- loss: mse\n  wieght: 2\n")
+	writeSpec(t, "mse.yaml", "losses:\n- loss: mse\n")
+	writeSpec(t, "unbound.yaml", "losses:\n- loss: mse\n- loss: l1\n  bind: {prediction: nothing}\n")
+	mustHold(t, "export", "sigmoid-cross-entropy", "-o", "host.onnx", "--reduction", "none")
+	stripMetadata(t, "host.onnx")
 	tests := []struct{ name, args, want string }{
 		{"unknown command", "exprot x", `did you mean "export"?`},
 		{"command like nothing", "frobnicate", "onnxloss --help"},
@@ -51,6 +57,18 @@ func TestMistakesGetOneSentenceAndCodeTwo(t *testing.T) {
 		{"file cut off", "attach cut.onnx sigmoid-focal -o a.onnx", "cut off"},
 		{"attach onto itself", "attach f.onnx sigmoid-focal -o ./f.onnx", "the model itself"},
 		{"attach twice", "attach f.onnx sigmoid-focal -o a.onnx", "already carries"},
+		{"attach nothing", "attach f.onnx -o a.onnx", "LOSS is missing; the usage is: onnxloss attach MODEL (LOSS | --spec FILE) -o FILE"},
+		{"attach a spec and a loss", "attach f.onnx mse --spec mse.yaml -o a.onnx", "mse and --spec mse.yaml both say which loss to attach"},
+		{"attach a spec without a model", "attach --spec mse.yaml -o a.onnx", "MODEL is missing"},
+		{"attach a spec without an output", "attach host.onnx --spec mse.yaml", "-o FILE is missing"},
+		{"attach a spec and a flag that it replaces", "attach host.onnx --spec mse.yaml --reduction sum -o a.onnx", "--reduction has no effect on the losses of --spec; write the key reduction in mse.yaml"},
+		{"attach a spec and only the loss", "attach host.onnx --spec mse.yaml --only-loss -o a.onnx", "write the key only_loss in mse.yaml"},
+		{"attach a spec that is not there", "attach host.onnx --spec none.yaml -o a.onnx", "none.yaml: no such file"},
+		{"attach a spec without a name", "attach host.onnx --spec= -o a.onnx", "attach: --spec"},
+		{"attach an empty spec", "attach host.onnx --spec empty.yaml -o a.onnx", "--spec empty.yaml: export: spec: there is nothing in it"},
+		{"attach a spec with a mistake", "attach host.onnx --spec typo.yaml -o a.onnx", `line 3: unknown key "wieght"; did you mean "weight"?`},
+		{"attach a spec that does not fit", "attach host.onnx --spec unbound.yaml -o a.onnx", "--spec unbound.yaml: export: attach: line 3, l1: "},
+		{"attach a spec twice", "attach f.onnx --spec mse.yaml -o a.onnx", "already carries sigmoid-focal"},
 		{"perceptual as a plain loss", "export perceptual -o a.onnx", "onnxloss perceptual --help"},
 		{"perceptual without a network", "perceptual --content relu1_1 -o a.onnx", "--network FILE is missing"},
 		{"perceptual without weights", "perceptual --vgg 16 --content relu1_1 -o a.onnx", "--weights FILE is missing"},

@@ -35,7 +35,7 @@ of the highest loss.`,
 	flags.StringArrayVar(&s.inputs, "input", nil, "array for an input of the model, `name=FILE`; repeated for each input")
 	flags.StringVarP(&s.output, "output", "o", "", "`FILE` to write the losses to, as .npy")
 	flags.IntVar(&s.batch, "batch", 0, fmt.Sprintf("most `samples` to run at once (default %d)", score.DefaultBatch))
-	flags.StringVar(&s.name, "name", "", "`name` of the model's output that is the unreduced loss (default what the file says)")
+	flags.StringVar(&s.name, "name", "", "`name` of the model's output that is the unreduced loss (default the only one in the file)")
 	s.engine.register(cmd, "; one of them (default ort where it is found, else interp)")
 	return cmd
 }

@@ -152,7 +152,7 @@ func (g *gan) play(r *report) error {
 		})
 	}
 	// a file of several losses has a total too: that of different games means nothing
-	judging, err := export.AttachAll(host, terms, "total")
+	judging, err := export.AttachAll(host, terms, export.AllOptions{Total: "total"})
 	if err != nil {
 		return err
 	}

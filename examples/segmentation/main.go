@@ -166,7 +166,7 @@ func (s *scene) parts() (parts, error) {
 			AttachOptions: export.AttachOptions{Bind: bind},
 		})
 	}
-	model, err := export.AttachAll(s.unet, terms, "total")
+	model, err := export.AttachAll(s.unet, terms, export.AllOptions{Total: "total"})
 	if err != nil {
 		return p, err
 	}

@@ -9,8 +9,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/onnxloss/onnxloss/export"
@@ -31,7 +33,7 @@ type Options struct {
 	// in batches of that size instead.
 	Batch int
 	// Output is the unreduced loss's name; "" is what the metadata of export and
-	// attach say.
+	// attach say, where they say of one loss only that it is not reduced.
 	Output string
 	// Progress is told how many samples are done after every batch; it may be nil.
 	Progress func(done, total int)
@@ -63,8 +65,10 @@ func (r *Result) NaN() []int {
 
 // Run scores the samples in inputs, which are the model's inputs by name. Inputs
 // that are the same for all samples, such as weights of classes, are passed whole
-// to every batch. External data of the model are loaded into it. A cancelled ctx
-// ends the run before the next batch with ctx's error.
+// to every batch. Of a model with several losses only what the one that is scored
+// needs is run, and inputs that are only for others may be left out. External data of
+// the model are loaded into it. A cancelled ctx ends the run before the next batch with
+// ctx's error.
 func Run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map[string]engine.Tensor, o Options) (*Result, error) {
 	result, err := run(ctx, eng, model, inputs, o)
 	if err != nil {
@@ -77,9 +81,18 @@ func run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map
 	if o.Batch < 0 {
 		return nil, fmt.Errorf("a batch of %d samples is not possible; use 1 or more, or 0 for %d", o.Batch, DefaultBatch)
 	}
-	output, description, err := lossOutput(model, o.Output)
+	all, err := export.DescribeAll(model)
+	if err != nil && !errors.Is(err, export.ErrNoLoss) {
+		return nil, err
+	}
+	output, description, err := lossOutput(model, all, o.Output)
 	if err != nil {
 		return nil, err
+	}
+	if len(all.Terms) > 1 {
+		if model, inputs, err = alone(model, output, inputs); err != nil {
+			return nil, err
+		}
 	}
 	if err := checkInputs(model.Inputs(), inputs); err != nil {
 		return nil, err
@@ -117,27 +130,18 @@ func run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map
 }
 
 // lossOutput finds the name of the unreduced loss. The description has no Loss
-// where the model has no metadata.
-func lossOutput(model *models.Model, asked string) (string, export.Description, error) {
-	all, err := export.DescribeAll(model)
-	name := asked
-	var description export.Description
-	switch {
-	case errors.Is(err, export.ErrNoLoss) && asked == "":
-		return "", description, fmt.Errorf("the model carries no loss of onnxloss's; attach one, or name the output that is the loss (it has %s)", names(model.Outputs()))
-	case errors.Is(err, export.ErrNoLoss):
-	case err != nil:
+// where the metadata do not speak of that output.
+func lossOutput(model *models.Model, all export.Composition, asked string) (string, export.Description, error) {
+	description, err := chosen(model, all, asked)
+	if err != nil {
 		return "", description, err
-	case asked == "" && all.Total != "":
-		return "", description, fmt.Errorf("the model carries %d losses and their total, which are reduced; name an output that has a number for each sample (it has %s)", len(all.Terms), names(model.Outputs()))
-	default:
-		description = all.Terms[0]
-		if asked == "" {
-			name = description.Output
-		}
-		if name == description.Output && description.Reduction != losses.None {
-			return "", description, fmt.Errorf("the model's loss is reduced (%s), which hides the samples; make the model with --reduction none", description.Reduction)
-		}
+	}
+	name := asked
+	if asked == "" {
+		name = description.Output
+	}
+	if name == description.Output && description.Loss != nil && description.Reduction != losses.None {
+		return "", description, fmt.Errorf("the model's loss is reduced (%s), which hides the samples; make the model with --reduction none", description.Reduction)
 	}
 	outputs := model.Outputs()
 	at := slices.IndexFunc(outputs, func(t models.Tensor) bool { return t.Name == name })
@@ -148,6 +152,49 @@ func lossOutput(model *models.Model, asked string) (string, export.Description, 
 		return "", description, scalarOutput(name)
 	}
 	return name, description, nil
+}
+
+// chosen is the loss whose output is asked for or, where none is, the one that is
+// not reduced and no head. Where the model has one loss, that is it, whatever is asked
+// for.
+func chosen(model *models.Model, all export.Composition, asked string) (export.Description, error) {
+	var unreduced []export.Description
+	var found []string
+	for _, d := range all.Terms {
+		if d.Output == asked || len(all.Terms) == 1 {
+			return d, nil
+		}
+		if d.Reduction == losses.None && !d.Loss.Head {
+			unreduced = append(unreduced, d)
+			found = append(found, strconv.Quote(d.Output))
+		}
+	}
+	switch {
+	case asked != "":
+		return export.Description{}, nil
+	case len(all.Terms) == 0:
+		return export.Description{}, fmt.Errorf("the model carries no loss of onnxloss's; attach one, or name the output that is the loss (it has %s)", names(model.Outputs()))
+	case len(unreduced) == 0:
+		return export.Description{}, fmt.Errorf("the model's losses are all reduced, which hides the samples; attach one with the reduction none, or name an output that has a number for each sample (it has %s)", names(model.Outputs()))
+	case len(unreduced) > 1:
+		return export.Description{}, fmt.Errorf("the model carries %d losses that are not reduced, %s; name one", len(unreduced), strings.Join(found, ", "))
+	}
+	return unreduced[0], nil
+}
+
+// alone cuts a model down to what one of its losses needs, and the inputs with it.
+func alone(model *models.Model, output string, inputs map[string]engine.Tensor) (*models.Model, map[string]engine.Tensor, error) {
+	cut, err := model.Cut(output)
+	if err != nil {
+		return nil, nil, err
+	}
+	needed := maps.Clone(inputs)
+	for _, t := range model.Inputs() {
+		if !slices.ContainsFunc(cut.Inputs(), func(kept models.Tensor) bool { return kept.Name == t.Name }) {
+			delete(needed, t.Name)
+		}
+	}
+	return cut, needed, nil
 }
 
 func scalarOutput(name string) error {

@@ -315,6 +315,94 @@ func TestRunLoadsExternalData(t *testing.T) {
 	}
 }
 
+// composed is scores = 2x with a classifier's loss, which has weights of classes, and a
+// squared error with a target of its own; reductions and weights are those of both.
+func composed(t *testing.T, entropy, squared losses.Reduction) *models.Model {
+	t.Helper()
+	host := binary(t, "Add", "N,3", "N,3", "N,3")
+	find := func(name string) (*losses.Loss, losses.Params) {
+		loss, err := losses.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		params, err := loss.Params(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loss, params
+	}
+	weightOf := func(r losses.Reduction) string {
+		if r == losses.None {
+			return ""
+		}
+		return "new"
+	}
+	var terms []export.Term
+	for _, of := range []struct {
+		name, input string
+		reduction   losses.Reduction
+		with        []string
+	}{{"softmax-cross-entropy", "logits", entropy, []string{"weight"}}, {"mse", "prediction", squared, nil}} {
+		loss, params := find(of.name)
+		terms = append(terms, export.Term{
+			Loss: loss, Params: params, WeightFrom: weightOf(of.reduction),
+			AttachOptions: export.AttachOptions{
+				Options: export.Options{Reduction: of.reduction, With: of.with}, Bind: map[string]string{of.input: "y"},
+			},
+		})
+	}
+	head, params := find("tempered-sigmoid")
+	terms = append(terms, export.Term{Loss: head, Params: params, AttachOptions: export.AttachOptions{Bind: map[string]string{"logits": "y"}}})
+	model, err := export.AttachAll(host, terms, export.AllOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model
+}
+
+func TestRunScoresOneOfSeveralLosses(t *testing.T) {
+	x := map[string]engine.Tensor{
+		"a": counting(5, 3), "b": counting(5, 3),
+		"target": engine.Must([]int{5}, []int64{0, 1, 2, 1, 0}), "weight": engine.Must([]int{3}, []float32{1, 2, 0.5}),
+		"target_2": counting(5, 3),
+	}
+	only := func(names ...string) map[string]engine.Tensor {
+		some := map[string]engine.Tensor{}
+		for _, name := range names {
+			some[name] = x[name]
+		}
+		return some
+	}
+	// logits of a row are 2 apart; mse is (2x - x)^2 over a row
+	lse := math.Log(1 + math.Exp(2) + math.Exp(4))
+	entropy := []float64{lse, 2 * (lse - 2), 0.5 * (lse - 4), 2 * (lse - 2), lse}
+	squared := []float64{5.0 / 3, 50.0 / 3, 149.0 / 3, 302.0 / 3, 509.0 / 3}
+	for name, test := range map[string]struct {
+		entropy, squared losses.Reduction
+		output           string
+		inputs           map[string]engine.Tensor
+		want             []float64
+	}{
+		"the only unreduced one":         {losses.None, losses.Mean, "", only("a", "b", "target", "weight"), entropy},
+		"the second":                     {losses.Sum, losses.None, "", only("a", "b", "target_2"), squared},
+		"by name":                        {losses.None, losses.None, "mse", only("a", "b", "target_2"), squared},
+		"with inputs that others need":   {losses.None, losses.None, "softmax-cross-entropy", x, entropy},
+		"one of the model's own outputs": {losses.Mean, losses.Mean, "y", only("a", "b"), []float64{2, 8, 14, 20, 26}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, composed(t, test.entropy, test.squared), test.inputs, score.Options{Output: test.output, Batch: 2}).PerSample
+			if len(got) != len(test.want) {
+				t.Fatalf("got %v, want %v", got, test.want)
+			}
+			for i := range got {
+				if !(math.Abs(got[i]-test.want[i]) <= 1e-5*math.Abs(test.want[i])) {
+					t.Errorf("sample %d: got %g, want %g", i, got[i], test.want[i])
+				}
+			}
+		})
+	}
+}
+
 func TestRunRefusesWithAReason(t *testing.T) {
 	two := map[string]engine.Tensor{"a": counting(4), "b": counting(4)}
 	loss := map[string]engine.Tensor{"logits": counting(2, 3), "target": counting(2, 3)}
@@ -327,22 +415,28 @@ func TestRunRefusesWithAReason(t *testing.T) {
 		o      score.Options
 		says   []string
 	}{
-		"a reduced loss":          {reduced, loss, score.Options{}, []string{"reduced (mean)", "--reduction none"}},
-		"a reduced loss by name":  {reduced, loss, score.Options{Output: "loss"}, []string{"reduced (mean)"}},
-		"a scalar output":         {binary(t, "Add", "N", "N", "[]"), two, y, []string{`"y" is one number`, "--reduction none"}},
-		"an undeclared scalar":    {binary(t, "MatMul", "N", "N", "..."), two, y, []string{"samples 0 to 3", `"y" is one number`}},
-		"no metadata":             {binary(t, "Add", "N", "N", "N"), two, score.Options{}, []string{"no loss of onnxloss's", `"y" float32[N]`}},
-		"no such output":          {binary(t, "Add", "N", "N", "N"), two, score.Options{Output: "z"}, []string{`no output "z"`, `"y"`}},
-		"a missing input":         {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(4)}, y, []string{"also needs", `"b" float32[N]`}},
-		"an unknown input":        {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(4), "b": counting(4), "c": counting(4)}, y, []string{`no input "c"`, `"a" float32[N]`}},
-		"another element type":    {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(4), "b": engine.Must([]int{4}, make([]float64, 4))}, y, []string{`"b" is float64[4]`, "takes float32[N]"}},
-		"sizes that differ":       {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(4), "b": counting(5)}, y, []string{`"a" has 4 samples`, `"b" has 5`}},
-		"no samples":              {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(0), "b": counting(0)}, y, []string{"no samples"}},
-		"scalars only":            {binary(t, "Add", "[]", "[]", "..."), map[string]engine.Tensor{"a": counting(), "b": counting()}, y, []string{"no input has an axis of samples"}},
-		"a remainder":             {binary(t, "Add", "3", "3", "3"), two, y, []string{"exactly 3", "4 samples", "leave out 1"}},
-		"a negative batch":        {binary(t, "Add", "N", "N", "N"), two, score.Options{Batch: -1, Output: "y"}, []string{"batch of -1"}},
-		"a weight that is larger": {unreduced, map[string]engine.Tensor{"logits": counting(2, 3), "target": counting(2, 3), "weight": counting(1, 2, 3)}, score.Options{}, []string{`"weight"`, "more axes than the 2"}},
-		"a weight for other many": {unreduced, map[string]engine.Tensor{"logits": counting(2, 3), "target": counting(2, 3), "weight": counting(5, 3)}, score.Options{}, []string{`"weight" has 5`}},
+		"a reduced loss":                 {reduced, loss, score.Options{}, []string{"reduced (mean)", "--reduction none"}},
+		"losses all reduced":             {composed(t, losses.Mean, losses.Mean), nil, score.Options{}, []string{"losses are all reduced", `"y" float32[N,3]`}},
+		"two losses unreduced":           {composed(t, losses.None, losses.None), nil, score.Options{}, []string{"2 losses that are not reduced", `"softmax-cross-entropy", "mse"; name one`}},
+		"a total":                        {composed(t, losses.None, losses.Mean), nil, score.Options{Output: "loss"}, []string{`"loss" is one number`}},
+		"one of several that is reduced": {composed(t, losses.None, losses.Mean), nil, score.Options{Output: "mse"}, []string{"reduced (mean)"}},
+		"several without a target":       {composed(t, losses.None, losses.Mean), map[string]engine.Tensor{"a": counting(2, 3), "b": counting(2, 3), "weight": counting(3)}, score.Options{}, []string{`also needs "target" int64[N]`}},
+		"an input of nothing":            {composed(t, losses.None, losses.Mean), map[string]engine.Tensor{"a": counting(2, 3), "b": counting(2, 3), "weight": counting(3), "target": engine.Must([]int{2}, []int64{0, 1}), "targt": counting(1)}, score.Options{}, []string{`no input "targt"`}},
+		"a reduced loss by name":         {reduced, loss, score.Options{Output: "loss"}, []string{"reduced (mean)"}},
+		"a scalar output":                {binary(t, "Add", "N", "N", "[]"), two, y, []string{`"y" is one number`, "--reduction none"}},
+		"an undeclared scalar":           {binary(t, "MatMul", "N", "N", "..."), two, y, []string{"samples 0 to 3", `"y" is one number`}},
+		"no metadata":                    {binary(t, "Add", "N", "N", "N"), two, score.Options{}, []string{"no loss of onnxloss's", `"y" float32[N]`}},
+		"no such output":                 {binary(t, "Add", "N", "N", "N"), two, score.Options{Output: "z"}, []string{`no output "z"`, `"y"`}},
+		"a missing input":                {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(4)}, y, []string{"also needs", `"b" float32[N]`}},
+		"an unknown input":               {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(4), "b": counting(4), "c": counting(4)}, y, []string{`no input "c"`, `"a" float32[N]`}},
+		"another element type":           {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(4), "b": engine.Must([]int{4}, make([]float64, 4))}, y, []string{`"b" is float64[4]`, "takes float32[N]"}},
+		"sizes that differ":              {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(4), "b": counting(5)}, y, []string{`"a" has 4 samples`, `"b" has 5`}},
+		"no samples":                     {binary(t, "Add", "N", "N", "N"), map[string]engine.Tensor{"a": counting(0), "b": counting(0)}, y, []string{"no samples"}},
+		"scalars only":                   {binary(t, "Add", "[]", "[]", "..."), map[string]engine.Tensor{"a": counting(), "b": counting()}, y, []string{"no input has an axis of samples"}},
+		"a remainder":                    {binary(t, "Add", "3", "3", "3"), two, y, []string{"exactly 3", "4 samples", "leave out 1"}},
+		"a negative batch":               {binary(t, "Add", "N", "N", "N"), two, score.Options{Batch: -1, Output: "y"}, []string{"batch of -1"}},
+		"a weight that is larger":        {unreduced, map[string]engine.Tensor{"logits": counting(2, 3), "target": counting(2, 3), "weight": counting(1, 2, 3)}, score.Options{}, []string{`"weight"`, "more axes than the 2"}},
+		"a weight for other many":        {unreduced, map[string]engine.Tensor{"logits": counting(2, 3), "target": counting(2, 3), "weight": counting(5, 3)}, score.Options{}, []string{`"weight" has 5`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result, err := score.Run(context.Background(), interp.New(), test.model, test.inputs, test.o)

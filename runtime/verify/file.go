@@ -38,8 +38,8 @@ func File(ctx context.Context, path string, engines []engine.Engine, seed uint64
 // are read out as well, and the reference is computed from what the engine made of
 // them, so that only the loss is judged. The model's own floating-point outputs
 // have to be finite. Of several losses each is judged by itself, and their total by
-// what the engine made of them. Symbolic axes are 4 for the batch and less for
-// others.
+// what the engine made of them and of the weights that are tensors; weights that are
+// inputs are drawn too. Symbolic axes are 4 for the batch and less for others.
 //
 // The error says why nothing could be compared: it wraps export.ErrNoLoss for a
 // model without metadata.
@@ -75,10 +75,14 @@ func Model(ctx context.Context, model *models.Model, engines []engine.Engine, se
 type file struct {
 	export.Description
 	all    export.Composition
+	others []*file // the model with its other losses
 	model  *models.Model
 	inputs []losses.Input // those the file has
 	place  Case
 }
+
+// terms lists this loss and then the others.
+func (f *file) terms() []*file { return append([]*file{f}, f.others...) }
 
 func lossesOf(model *models.Model, seed uint64) ([]*file, error) {
 	all, err := export.DescribeAll(model)
@@ -91,6 +95,9 @@ func lossesOf(model *models.Model, seed uint64) ([]*file, error) {
 	var files []*file
 	for _, description := range all.Terms {
 		files = append(files, newFile(model.Path, seed, model, all, description))
+	}
+	for _, f := range files {
+		f.others = slices.DeleteFunc(slices.Clone(files), func(other *file) bool { return other == f })
 	}
 	return files, nil
 }
@@ -143,6 +150,18 @@ func (f *file) taps() []string {
 	return names
 }
 
+// weightTaps lists the weights in the total that the model computes.
+func (f *file) weightTaps() []string {
+	var names []string
+	for _, d := range f.all.Summands() {
+		fed := slices.ContainsFunc(f.model.Inputs(), func(t models.Tensor) bool { return t.Name == d.WeightFrom })
+		if d.WeightFrom != "" && !fed && !slices.Contains(names, d.WeightFrom) {
+			names = append(names, d.WeightFrom)
+		}
+	}
+	return names
+}
+
 // verify runs the file on one engine. What the engine does not do is in the
 // result; the error says that no inputs could be made.
 func (f *file) verify(e engine.Engine, r *Result) error {
@@ -173,7 +192,7 @@ func (f *file) verify(e engine.Engine, r *Result) error {
 
 // load adds the taps to the model's outputs.
 func (f *file) load(e engine.Engine) (engine.Session, error) {
-	model, err := f.withOutputs(f.taps())
+	model, err := f.withOutputs(append(f.taps(), f.weightTaps()...))
 	if err != nil {
 		return nil, err
 	}
@@ -212,31 +231,58 @@ func (f *file) run(session engine.Session, r *Result, recipe recipe, l layout) e
 		return nil
 	}
 	r.compare(place, outputs[f.Output], truth.expect(f.Reduction))
-	f.checkTotal(r, place, outputs)
+	f.checkTotal(r, place, inputs, outputs)
 	f.checkOwnOutputs(r, place, outputs)
 	return nil
 }
 
 // checkTotal holds the total against the weighted sum of what the engine made of
-// the losses: each product and each sum may be rounded.
-func (f *file) checkTotal(r *Result, place Case, outputs map[string]engine.Tensor) {
-	if f.all.Total == "" {
+// the losses: each factor, product and sum may be rounded, and the total once more.
+func (f *file) checkTotal(r *Result, place Case, inputs, outputs map[string]engine.Tensor) {
+	summands := f.all.Summands()
+	if len(summands) == 0 {
 		return
 	}
-	p := precisionOf(f.all.Terms[0].DType)
-	want, size := 0.0, 0.0
-	for _, d := range f.all.Terms {
-		term := d.Weight * outputs[d.Output].Float64s()[0]
+	p := precisionOf(summands[0].DType)
+	want, size, lost := 0.0, 0.0, p.tiny
+	for _, d := range summands {
+		weight, ok := weightOf(d, inputs, outputs)
+		loss, isNumber := number(outputs[d.Output])
+		if !ok || !isNumber {
+			r.fail(place, fmt.Sprintf("the total %q is of %q and its weight %q, of which one is no number", f.all.Total, d.Output, d.WeightFrom))
+			return
+		}
+		term := weight * loss
 		want += term
 		size += math.Abs(term)
+		lost += p.tiny * max(1, math.Abs(weight))
 	}
-	tolerance := float64(len(f.all.Terms)+1) * p.eps * size
-	e := expectation{precision: p, want: []float64{want}, tolerance: []float64{tolerance + p.tiny}}
-	e.tolerance[0] += float64(len(f.all.Terms)) * 2 * p.rounding(size, tolerance)
+	tolerance := float64(len(summands)+1)*p.eps*size + lost
+	e := expectation{precision: p, want: []float64{want}, tolerance: []float64{tolerance + p.rounding(want, tolerance)}}
 	got := outputs[f.all.Total].Float64s()
 	if len(got) != 1 || !e.judge(got[0], 0).ok {
 		r.fail(place, fmt.Sprintf("the total %q is %v, but the weighted losses add up to %g", f.all.Total, got, want))
 	}
+}
+
+// weightOf is a loss's factor in the total.
+func weightOf(d export.Description, inputs, outputs map[string]engine.Tensor) (x float64, ok bool) {
+	if d.WeightFrom == "" {
+		return d.Weight, true
+	}
+	if t, fed := inputs[d.WeightFrom]; fed {
+		return number(t)
+	}
+	return number(outputs[d.WeightFrom])
+}
+
+// number is a tensor's only element.
+func number(t engine.Tensor) (x float64, ok bool) {
+	numbers := t.Float64s()
+	if len(numbers) != 1 {
+		return 0, false
+	}
+	return numbers[0], true
 }
 
 // asLossSees converts a tensor as the loss does, which reads all floating-point
@@ -274,21 +320,26 @@ func (f *file) isLoss(output string) bool {
 // refusal is an engine's error on the way to the shapes.
 type refusal struct{ error }
 
-// layout is the shapes of a model's inputs, and the number of classes that labels
-// count to.
+// layout is the shapes of a model's inputs, and the number of classes that the labels
+// of each loss count to.
 type layout struct {
 	shapes  map[string][]int
-	classes int
+	classes map[*file]int
 }
 
 // layout finds shapes that fit what the file declares. Tensors that the model
 // computes have the shapes that a run of that part of the model shows, and what
-// the loss reads beside them follows.
+// the losses read beside them follows.
 func (f *file) layout(e engine.Engine) (layout, error) {
-	s, l := newSolver(), layout{shapes: map[string][]int{}}
-	part, needed := f.part(f.taps())
+	s, l := newSolver(), layout{shapes: map[string][]int{}, classes: map[*file]int{}}
+	var taps []string
+	for _, loss := range f.terms() {
+		taps = append(taps, loss.taps()...)
+	}
+	slices.Sort(taps)
+	part, needed := f.part(slices.Compact(taps))
 	for _, t := range f.model.Inputs() {
-		if needed[t.Name] || !f.readByLoss(t.Name) {
+		if needed[t.Name] || !f.readByALoss(t.Name) {
 			l.shapes[t.Name] = s.ownShape(t.Shape)
 		}
 	}
@@ -296,6 +347,16 @@ func (f *file) layout(e engine.Engine) (layout, error) {
 	if err := f.computed(e, part, needed, known); err != nil {
 		return l, err
 	}
+	for _, loss := range f.terms() {
+		l.classes[loss] = loss.settle(s.forLoss(), known, l.shapes)
+	}
+	return l, nil
+}
+
+// settle gives shapes to the inputs of the model that the loss reads, and returns
+// the number of its classes. Those known already, also of what the model computes,
+// stay as they are.
+func (f *file) settle(s *solver, known, shapes map[string][]int) (classes int) {
 	for range 2 { // what a later input says of a name may settle an earlier one
 		for _, in := range f.inputs {
 			if shape, ok := known[f.Inputs[in.Name]]; ok {
@@ -308,11 +369,11 @@ func (f *file) layout(e engine.Engine) (layout, error) {
 	for _, in := range f.inputs {
 		t, ok := f.fed(in)
 		if _, done := known[t.Name]; ok && !done {
-			l.shapes[t.Name] = s.shapeOf(in, t.Shape)
+			shapes[t.Name] = s.shapeOf(in, t.Shape)
+			known[t.Name] = shapes[t.Name]
 		}
 	}
-	l.classes = s.axis("C")
-	return l, nil
+	return s.axis("C")
 }
 
 // computed runs a part of the model and adds the shapes of what it makes.
@@ -354,20 +415,19 @@ func runOnce(e engine.Engine, model *models.Model, inputs map[string]engine.Tens
 	return session.Run(inputs)
 }
 
-func (f *file) readByLoss(tensor string) bool {
-	for _, name := range f.Inputs {
-		if name == tensor {
-			return true
-		}
-	}
-	return false
+// readByALoss reports whether one of the losses reads a tensor.
+func (f *file) readByALoss(tensor string) bool {
+	return slices.ContainsFunc(f.all.Terms, func(d export.Description) bool {
+		return slices.Contains(slices.Collect(maps.Values(d.Inputs)), tensor)
+	})
 }
 
-// draw fills all inputs of the model.
+// draw fills all inputs of the model. What other losses read is drawn for them, as
+// far as this one does not read it.
 func (f *file) draw(d *drawer, l layout) (map[string]engine.Tensor, error) {
 	inputs := map[string]engine.Tensor{}
 	for _, t := range f.model.Inputs() {
-		if f.readByLoss(t.Name) {
+		if f.readByALoss(t.Name) {
 			continue
 		}
 		var err error
@@ -375,15 +435,30 @@ func (f *file) draw(d *drawer, l layout) (map[string]engine.Tensor, error) {
 			return nil, err
 		}
 	}
+	if err := f.drawInto(inputs, d, l); err != nil {
+		return nil, err
+	}
+	for _, other := range f.others {
+		d := newDrawer(f.place.Seed, f.place.file+other.Output, recipe{real: normal(1)}, other.DType, other.Params)
+		if err := other.drawInto(inputs, d, l); err != nil {
+			return nil, err
+		}
+	}
+	return inputs, nil
+}
+
+// drawInto draws the inputs of the loss that are not there.
+func (f *file) drawInto(inputs map[string]engine.Tensor, d *drawer, l layout) error {
 	var fields []field
 	for _, in := range f.inputs {
-		if t, ok := f.fed(in); ok {
+		t, ok := f.fed(in)
+		if _, drawn := inputs[t.Name]; ok && !drawn {
 			fields = append(fields, field{Input: in, shape: l.shapes[t.Name], dtype: t.DType})
 		}
 	}
-	tensors, _, err := d.draw(fields, nil, l.classes)
+	tensors, _, err := d.draw(fields, nil, l.classes[f])
 	for name, t := range tensors {
 		inputs[f.Inputs[name]] = t
 	}
-	return inputs, err
+	return err
 }

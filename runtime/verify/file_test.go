@@ -11,11 +11,13 @@ import (
 
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 	"github.com/onnxloss/onnxloss/runtime/interp"
+	"github.com/onnxloss/onnxloss/runtime/ort"
 	"github.com/onnxloss/onnxloss/runtime/verify"
 )
 
@@ -142,7 +144,7 @@ func twoLosses(t *testing.T) *models.Model {
 	model, err := export.AttachAll(network(t, 1), []export.Term{
 		{Loss: losses.MSE, Params: defaults(t, losses.MSE), Weight: 1, AttachOptions: export.AttachOptions{Bind: map[string]string{"prediction": "scores"}}},
 		{Loss: losses.Huber, Params: defaults(t, losses.Huber), Weight: 0.25, AttachOptions: export.AttachOptions{Bind: bind}},
-	}, "")
+	}, export.AllOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +172,158 @@ func TestChangedTotalFails(t *testing.T) {
 	}
 	if text := table(t, report); report.ExitCode() != 1 || !strings.Contains(text, `the total "loss" is`) {
 		t.Error(text)
+	}
+}
+
+// weighted is a model with three losses: one weighed by an input, one by a tensor
+// that the model computes, and one by a constant of the model.
+func weighted(t *testing.T) *models.Model {
+	t.Helper()
+	host := network(t, 1)
+	graph := host.Proto.Graph
+	graph.Node = append(graph.Node, &onnxpb.NodeProto{OpType: proto.String("Exp"), Input: []string{"log_sigma"}, Output: []string{"sigma"}})
+	graph.Input = append(graph.Input, ops.ValueInfo("log_sigma", ops.Float64, shape(t, "1")))
+	graph.ValueInfo = append(graph.ValueInfo, ops.ValueInfo("sigma", ops.Float64, shape(t, "1")))
+	graph.Initializer = append(graph.Initializer, engine.ToProto("fixed", engine.Must([]int{}, []float32{-0.75})))
+	bind := func(target string) map[string]string {
+		return map[string]string{"prediction": "scores", "target": target}
+	}
+	model, err := export.AttachAll(host, []export.Term{
+		{Loss: losses.MSE, Params: defaults(t, losses.MSE), WeightFrom: "new alpha", AttachOptions: export.AttachOptions{Bind: map[string]string{"prediction": "scores"}}},
+		{Loss: losses.Huber, Params: defaults(t, losses.Huber), WeightFrom: "sigma", AttachOptions: export.AttachOptions{Bind: bind("target")}},
+		{Loss: losses.L1, Params: defaults(t, losses.L1), WeightFrom: "fixed", AttachOptions: export.AttachOptions{Bind: bind("target")}},
+		{Loss: losses.L1, Params: defaults(t, losses.L1), AttachOptions: export.AttachOptions{Bind: bind("target"), Output: "each", Options: export.Options{Reduction: losses.None}}},
+	}, export.AllOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model
+}
+
+func TestTotalWithWeightsThatAreTensorsHolds(t *testing.T) {
+	engines := []engine.Engine{interp.New()}
+	if onnxRuntime, err := ort.New(ort.Options{}); err == nil {
+		engines = append(engines, onnxRuntime)
+	} else if testneeds.Required(testneeds.ORT) {
+		t.Fatal(err)
+	}
+	report, err := verify.Model(t.Context(), weighted(t), engines, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.Passed() || report.Cases() < 40*len(engines) {
+		t.Error(table(t, report))
+	}
+}
+
+func TestTotalWithAnotherWeightThanItSaysFails(t *testing.T) {
+	for _, weight := range []string{`"weight_from":"alpha"`, `"weight_from":"sigma"`, `"weight_from":"fixed"`} {
+		model := weighted(t)
+		for _, entry := range model.Proto.MetadataProps {
+			entry.Value = proto.String(strings.Replace(entry.GetValue(), weight, `"weight":"1"`, 1))
+		}
+		report, err := verify.Model(t.Context(), model, []engine.Engine{interp.New()}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := table(t, report); report.ExitCode() != 1 || !strings.Contains(text, `the total "loss" is`) {
+			t.Errorf("%s: %s", weight, text)
+		}
+	}
+}
+
+func TestTotalOfALossThatIsNoNumberFails(t *testing.T) {
+	model := weighted(t)
+	for _, entry := range model.Proto.MetadataProps {
+		entry.Value = proto.String(strings.Replace(entry.GetValue(), `"reduction":"none"`, `"reduction":"mean","weight":"1"`, 1))
+	}
+	report, err := verify.Model(t.Context(), model, []engine.Engine{interp.New()}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := table(t, report); report.ExitCode() != 1 || !strings.Contains(text, `the total "loss" is of "each"`) {
+		t.Error(text)
+	}
+}
+
+// images is a model that crops its image, so that the sizes of what it makes are in no
+// input.
+func images(t *testing.T) *models.Model {
+	t.Helper()
+	filter := engine.Must([]int{1, 1, 3, 3}, []float32{1, 0, 2, 0, -1, 0, 1, 0, 1})
+	return &models.Model{Proto: &onnxpb.ModelProto{
+		IrVersion:   proto.Int64(8),
+		OpsetImport: []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(17)}},
+		Graph: &onnxpb.GraphProto{
+			Name:        proto.String("images"),
+			Node:        []*onnxpb.NodeProto{{OpType: proto.String("Conv"), Input: []string{"x", "w"}, Output: []string{"y"}}},
+			Initializer: []*onnxpb.TensorProto{engine.ToProto("w", filter)},
+			Input:       []*onnxpb.ValueInfoProto{ops.ValueInfo("x", ops.Float32, shape(t, "N,1,H,W"))},
+			Output:      []*onnxpb.ValueInfoProto{ops.ValueInfo("y", ops.Float32, shape(t, "N,1,h,w"))},
+		},
+	}}
+}
+
+func TestLossesWithTargetsOfTheirOwnFitWhatTheModelMakes(t *testing.T) {
+	bind := map[string]string{"prediction": "y"}
+	model, err := export.AttachAll(images(t), []export.Term{
+		{Loss: losses.MSE, Params: defaults(t, losses.MSE), Weight: 1, AttachOptions: export.AttachOptions{Bind: bind}},
+		{Loss: losses.ImageGradient, Params: defaults(t, losses.ImageGradient), Weight: 2, AttachOptions: export.AttachOptions{Bind: bind}},
+	}, export.AllOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := verify.Model(t.Context(), model, []engine.Engine{interp.New()}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.Passed() || report.Cases() < 20 {
+		t.Error(table(t, report))
+	}
+}
+
+// watched counts the totals that an engine gives, and those that are no number.
+type watched struct {
+	engine.Engine
+	totals, nan *int
+}
+
+func (w watched) Load(model []byte) (engine.Session, error) {
+	session, err := w.Engine.Load(model)
+	return watchedSession{session, w}, err
+}
+
+type watchedSession struct {
+	engine.Session
+	watched
+}
+
+func (w watchedSession) Run(inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
+	outputs, err := w.Session.Run(inputs)
+	if total, ok := outputs["loss"]; ok {
+		*w.totals++
+		if math.IsNaN(total.Float64s()[0]) {
+			*w.nan++
+		}
+	}
+	return outputs, err
+}
+
+func TestOtherLossesGetInputsThatTheyCanBeComputedFrom(t *testing.T) {
+	// The divergence of a target below 0 is no number, and then the total is none.
+	term := export.Term{Loss: losses.KLDivergence, Params: defaults(t, losses.KLDivergence), Weight: 1}
+	term.Bind = map[string]string{"prediction": "scores"}
+	model, err := export.AttachAll(network(t, 1), []export.Term{term, term}, export.AllOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var totals, nan int
+	report, err := verify.Model(t.Context(), model, []engine.Engine{watched{interp.New(), &totals, &nan}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.Passed() || totals < 20 || nan > 0 {
+		t.Errorf("%d of %d totals are no number: %s", nan, totals, table(t, report))
 	}
 }
 

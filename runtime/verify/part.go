@@ -118,6 +118,11 @@ func newSolver() *solver {
 	return &solver{axes: map[string]int{}, symbols: map[string]int{}, rest: -1}
 }
 
+// forLoss starts on another declaration in the same file.
+func (s *solver) forLoss() *solver {
+	return &solver{axes: map[string]int{}, symbols: s.symbols, rest: -1}
+}
+
 func fixedShape(dims []int) ops.Shape {
 	shape := make(ops.Shape, len(dims))
 	for i, n := range dims {
