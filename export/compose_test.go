@@ -376,3 +376,56 @@ func TestMetadataThatContradictThemselvesAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestLossesShareANewInputThroughTheirAdapters(t *testing.T) {
+	model := hostModel(t, 17, output{"a", ops.Float32, "N,3"})
+	ce, ceParams := find(t, "softmax-cross-entropy", nil)
+	focal, focalParams := find(t, "sigmoid-focal", nil)
+	terms := func(first, second string) []export.Term {
+		return []export.Term{
+			{Loss: ce, Params: ceParams, Weight: 1, AttachOptions: export.AttachOptions{Bind: map[string]string{"target": first}}},
+			{Loss: focal, Params: focalParams, Weight: 1, AttachOptions: export.AttachOptions{Bind: map[string]string{"target": second}}},
+		}
+	}
+	x, labels := []float32{1, -2, 0.5, 0, 0.25, -1}, []int64{2, 0}
+	logits := losses.Array{Shape: []int{2, 3}, Data: []float64{2, -4, 1, 0, 0.5, -2}}
+	want := 0.0
+	for _, part := range []struct {
+		loss   *losses.Loss
+		params losses.Params
+		target losses.Array
+	}{
+		{ce, ceParams, losses.Array{Shape: []int{2}, Data: []float64{2, 0}}},
+		{focal, focalParams, losses.Array{Shape: []int{2, 3}, Data: []float64{0, 0, 1, 1, 0, 0}}},
+	} {
+		value, err := part.loss.Evaluate(losses.Values{"logits": logits, "target": part.target}, part.params, losses.Mean)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want += value.Data[0]
+	}
+	for _, second := range []string{"labels | one-hot 3", "new labels | one-hot 3"} {
+		attached, err := export.AttachAll(model, terms("new labels", second), export.AllOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := runModel(t, attached, map[string]engine.Tensor{
+			"in_a": engine.Must([]int{2, 3}, x), "labels": engine.Must([]int{2}, labels),
+		})["loss"].Float64s()
+		if len(got) != 1 || !(math.Abs(got[0]-want) <= 1e-6) {
+			t.Errorf("target %s: total %v, want %g", second, got, want)
+		}
+		checkDetach(t, attached, model)
+	}
+	_, err := export.AttachAll(model, terms("new labels", "labels"), export.AllOptions{})
+	if err == nil || !strings.Contains(err.Error(), `loss 2, sigmoid-focal: target needs floating-point numbers, but "labels" is int64[N]`) {
+		t.Errorf("got error %v", err)
+	}
+	separate, err := export.AttachAll(model, terms("new labels", "new"), export.AllOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := separate.Inputs(); len(in) != 3 || in[1].Name != "labels" || in[2].Name != "target" {
+		t.Errorf("inputs are %v", in)
+	}
+}

@@ -62,9 +62,9 @@ func scene(t *testing.T) map[string]engine.Tensor {
 	}
 	return map[string]engine.Tensor{
 		"image":        read("detector_images.npy", ops.Float32, images, 1, 24, 24),
-		"target":       engine.Must([]int{images, cells, classes}, target),
-		"weight":       engine.Must([]int{images, cells, 1}, weight),
-		"target_boxes": read("detector_boxes.npy", ops.Float32, images, cells, 4),
+		"labels":       engine.Must([]int{images, cells, classes}, target),
+		"cell_weights": engine.Must([]int{images, cells, 1}, weight),
+		"true_boxes":   read("detector_boxes.npy", ops.Float32, images, cells, 4),
 		"box_weight":   engine.Must([]int{}, []float32{0.75}),
 	}
 }
@@ -128,7 +128,7 @@ func TestDetectorLossesAndTotalAreVerified(t *testing.T) {
 
 func TestDetectorIsScoredByItsUnreducedLoss(t *testing.T) {
 	model, all := detector(t), scene(t)
-	inputs := map[string]engine.Tensor{"image": all["image"], "target_boxes": all["target_boxes"]}
+	inputs := map[string]engine.Tensor{"image": all["image"], "true_boxes": all["true_boxes"]}
 	kittest.OnEngines(t, func(t *testing.T, eng engine.Engine) {
 		result, err := score.Run(t.Context(), eng, model, inputs, score.Options{})
 		if err != nil {
