@@ -180,6 +180,9 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	if err := h.raise(opset); err != nil {
 		return nil, err
 	}
+	if model.Proto.GetIrVersion() == 0 { // no runtime takes a file that has none
+		h.edit.SetIR(ops.MinIR(h.opset))
+	}
 	takeNames(graph, h.taken)
 	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.ValueInfo, graph.Input, graph.Output} {
 		for _, info := range infos {
@@ -276,11 +279,16 @@ func takeNames(g *onnxpb.GraphProto, taken map[string]bool) {
 func (h *host) free(name string) string { return takeFree(h.taken, name) }
 
 func takeFree(taken map[string]bool, name string) string {
+	name = freeName(taken, name)
+	taken[name] = true
+	return name
+}
+
+func freeName(taken map[string]bool, name string) string {
 	unique := name
 	for i := 2; taken[unique]; i++ {
 		unique = fmt.Sprintf("%s_%d", name, i)
 	}
-	taken[unique] = true
 	return unique
 }
 
@@ -296,8 +304,4 @@ func (h *host) outputName(asked, otherwise string) (string, error) {
 	return asked, nil
 }
 
-func (h *host) freeOutput(name string) string {
-	name = h.free(name)
-	delete(h.taken, name)
-	return name
-}
+func (h *host) freeOutput(name string) string { return freeName(h.taken, name) }
