@@ -240,3 +240,21 @@ func typed(t *testing.T, file []byte) ([]byte, []models.Layer) {
 func newHost(name string, file []byte) *host {
 	return &host{name: name, file: file, inputs: map[string]engine.Tensor{}, ran: map[engine.Engine]outputs{}}
 }
+
+// runOnlyLoss runs the host with the loss as its only output.
+func (h *host) runOnlyLoss(e engine.Engine, attached []byte, d export.Description, prediction engine.Tensor) error {
+	inputs := maps.Clone(h.inputs)
+	target, err := draw(1, d.DType, prediction.Shape())
+	if err != nil {
+		return err
+	}
+	inputs[d.Inputs["target"]] = target
+	got, err := runOnce(e, attached, inputs)
+	if err != nil {
+		return err
+	}
+	if len(got) != 1 {
+		return fmt.Errorf("got %d outputs, want the loss alone", len(got))
+	}
+	return checkLoss(got[d.Output], prediction, target)
+}
