@@ -169,8 +169,11 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	if graph == nil {
 		return nil, errors.New("the model has no graph")
 	}
-	if known, err := DescribeAll(model); err == nil {
+	switch known, err := DescribeAll(model); {
+	case err == nil:
 		return nil, fmt.Errorf("the model already carries %s; detach it first, or attach both at once", known.Terms[0].Loss.Command())
+	case !errors.Is(err, ErrNoLoss):
+		return nil, fmt.Errorf("the model already carries a loss, of which nothing can be said: %w; take its metadata out first", err)
 	}
 	h := &host{
 		original: model, edit: model.Edit(), taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{},
