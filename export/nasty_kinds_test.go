@@ -129,6 +129,7 @@ func nastyShapes(t testing.TB) []nasty {
 		{name: "an input as the prediction", change: func(m *onnxpb.ModelProto) { m.Graph.Output = append(m.Graph.Output, shaped(t, "x float32 N,3")) }, bind: "x"},
 		{name: "an output that is a weight", change: func(m *onnxpb.ModelProto) { m.Graph.Output = append(m.Graph.Output, shaped(t, "w float32 3")) }},
 		{name: "a weight as the prediction", change: func(m *onnxpb.ModelProto) { m.Graph.Output = append(m.Graph.Output, shaped(t, "w float32 3")) }, bind: "w"},
+		{name: "an output that is listed twice", change: func(m *onnxpb.ModelProto) { m.Graph.Output = append(m.Graph.Output, m.Graph.Output[0]) }},
 		{name: "no nodes at all", change: func(m *onnxpb.ModelProto) {
 			m.Graph.Node, m.Graph.Output = nil, []*onnxpb.ValueInfoProto{shaped(t, "x float32 N,3")}
 		}, bind: "x"},
