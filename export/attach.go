@@ -173,7 +173,7 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	case err == nil:
 		return nil, fmt.Errorf("the model already carries %s; detach it first, or attach both at once", known.Terms[0].Loss.Command())
 	case !errors.Is(err, ErrNoLoss):
-		return nil, fmt.Errorf("the model already carries a loss, of which nothing can be said: %w; take its metadata out first", err)
+		return nil, fmt.Errorf("the model already has metadata of a loss, which cannot be read; take them out first: %w", err)
 	}
 	h := &host{
 		original: model, edit: model.Edit(), taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{},
