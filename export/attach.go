@@ -27,6 +27,14 @@ type AttachOptions struct {
 	Output string
 	// OnlyLoss makes the loss the only output; the model's own become tensors inside.
 	OnlyLoss bool
+	// Apart computes a second time what the loss reads inside the model. Reading it
+	// where it is keeps a runtime from joining the nodes around it, and then the
+	// model's own outputs are rounded differently: with ONNX Runtime's optimizer a bound
+	// tensor between a Conv and its BatchNormalization, or inside of a decomposed
+	// LayerNormalization, moves them by some units in the last place. What is bound at
+	// the model's inputs and outputs never does. Weights are shared; the time is that of
+	// the part of the model that the tensor follows from.
+	Apart bool
 }
 
 // Attach gives the model that computes a loss as well. Its own inputs, outputs, nodes
@@ -65,6 +73,14 @@ func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Desc
 	operands, err := h.bind(inputs, o.Bind)
 	if err != nil {
 		return Description{}, err
+	}
+	for i := range operands {
+		if !o.Apart || o.OnlyLoss { // alone, the loss has nothing that it could change
+			break
+		}
+		if operands[i], err = h.apart(operands[i]); err != nil {
+			return Description{}, err
+		}
 	}
 	if o.Options, err = h.options(loss, o.Options, operands[0].dtype); err != nil {
 		return Description{}, err

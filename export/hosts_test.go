@@ -40,6 +40,9 @@ func (h *host) run(e engine.Engine) (map[string]engine.Tensor, error) {
 	return done.tensors, done.err
 }
 
+// errBits marks elements that are not the same bits.
+var errBits = errors.New("the bits differ")
+
 // errOriginal marks that the host by itself does not do.
 var errOriginal = errors.New("the original")
 
@@ -107,7 +110,7 @@ func sameBits(got, want engine.Tensor) error {
 		}
 	}
 	if differ > 0 {
-		return fmt.Errorf("of %d elements %d are not the same bits", want.Len(), differ)
+		return fmt.Errorf("%w: %d of %d elements", errBits, differ, want.Len())
 	}
 	return nil
 }
