@@ -24,6 +24,7 @@ type joinable struct {
 	in, out string
 	weights []*onnxpb.TensorProto
 	nodes   []*onnxpb.NodeProto
+	inside  []*onnxpb.ValueInfoProto // types that do not follow
 	changes []string
 }
 
@@ -39,6 +40,14 @@ func weightsOf(t testing.TB, seed uint64, name string, positive bool, shape ...i
 		}
 	}
 	return engine.ToProto(name, w)
+}
+
+func quantized(n int) []int8 {
+	w := make([]int8, n)
+	for i := range w {
+		w[i] = int8(i * 37)
+	}
+	return w
 }
 
 func joinables(t testing.TB) []joinable {
@@ -93,6 +102,22 @@ func joinables(t testing.TB) []joinable {
 			changes: []string{"m", "d", "p", "v", "ve", "sd", "q", "qw"},
 		},
 		{
+			name: "half precision", in: "x float16 4,6", out: "y float16 4,6",
+			nodes: []*onnxpb.NodeProto{nodeOf("Mul", "x x -> a"), nodeOf("Sqrt", "a -> b"), nodeOf("Add", "b a -> c"), nodeOf("Sigmoid", "c -> d"), nodeOf("Mul", "d x -> y")},
+		},
+		{
+			name: "a quantized convolution", in: "x float32 1,3,9,9", out: "y float32 1,5,9,9",
+			weights: []*onnxpb.TensorProto{
+				number("s", 0.05), number("ws", 0.02), engine.ToProto("z", engine.Scalar(uint8(120))), engine.ToProto("wz", engine.Scalar(int8(0))),
+				engine.ToProto("w", engine.Must([]int{5, 3, 3, 3}, quantized(135))),
+			},
+			nodes: []*onnxpb.NodeProto{
+				nodeOf("QuantizeLinear", "x s z -> xq"), nodeOf("DequantizeLinear", "xq s z -> xd"), nodeOf("DequantizeLinear", "w ws wz -> wd"),
+				nodeOf("Conv", "xd wd -> c", same), nodeOf("Relu", "c -> r"), nodeOf("QuantizeLinear", "r s z -> rq"), nodeOf("DequantizeLinear", "rq s z -> y"),
+			},
+			inside: []*onnxpb.ValueInfoProto{shaped(t, "xd float32 1,3,9,9"), shaped(t, "c float32 1,5,9,9"), shaped(t, "r float32 1,5,9,9")},
+		},
+		{
 			name: "a dense layer", in: "x float32 4,6", out: "y float32 4,7",
 			weights: []*onnxpb.TensorProto{weightsOf(t, 1, "w", false, 6, 7), weightsOf(t, 2, "b", false, 7)},
 			nodes:   []*onnxpb.NodeProto{nodeOf("MatMul", "x w -> p"), nodeOf("Add", "p b -> h"), nodeOf("Relu", "h -> y")},
@@ -105,7 +130,7 @@ func (j joinable) host(t testing.TB) *host {
 	file, err := proto.Marshal(&onnxpb.ModelProto{
 		IrVersion: proto.Int64(8), OpsetImport: imports("", 17),
 		Graph: &onnxpb.GraphProto{
-			Name: proto.String("joinable"), Node: j.nodes, Initializer: j.weights,
+			Name: proto.String("joinable"), Node: j.nodes, Initializer: j.weights, ValueInfo: j.inside,
 			Input: []*onnxpb.ValueInfoProto{shaped(t, j.in)}, Output: []*onnxpb.ValueInfoProto{shaped(t, j.out)},
 		},
 	})
@@ -114,14 +139,11 @@ func (j joinable) host(t testing.TB) *host {
 	}
 	h := newHost(j.name, file)
 	in := shaped(t, j.in).GetType().GetTensorType()
-	x, err := draw(7, ops.Float32, sizes(ops.ShapeOf(in)))
-	if err != nil {
+	if ops.DType(in.GetElemType()) == ops.Int64 {
+		h.inputs["x"] = engine.Must(sizes(ops.ShapeOf(in)), []int64{0, 1, 2, 3, 4, 5, 6, 8})
+	} else if h.inputs["x"], err = draw(7, ops.DType(in.GetElemType()), sizes(ops.ShapeOf(in))); err != nil {
 		t.Fatal(err)
 	}
-	if ops.DType(in.GetElemType()) == ops.Int64 {
-		x = engine.Must(x.Shape(), []int64{0, 1, 2, 3, 4, 5, 6, 8})
-	}
-	h.inputs["x"] = x
 	return h
 }
 
@@ -151,6 +173,9 @@ func TestWhatIsReadApartChangesNoBit(t *testing.T) {
 						}
 						for name, e := range map[string]engine.Engine{"interp": interp.New(), "as it is written": plain, "optimized": optimized} {
 							err := h.runInside(e, attached, d, l.Name)
+							if errors.Is(err, engine.ErrUnsupported) && len(j.inside) > 0 && name == "interp" {
+								continue // it has nothing quantized
+							}
 							inPlace := name == "optimized" && !apart && slices.Contains(j.changes, l.Name)
 							if inPlace && errors.Is(err, errBits) {
 								changed = append(changed, l.Name)

@@ -78,9 +78,12 @@ func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Desc
 		if !o.Apart || o.OnlyLoss { // alone, the loss has nothing that it could change
 			break
 		}
-		if operands[i], err = h.apart(operands[i]); err != nil {
+		bound := &operands[i]
+		t, err := h.apart(models.Tensor{Name: bound.tensor, DType: bound.dtype, Shape: bound.shape})
+		if err != nil {
 			return Description{}, err
 		}
+		bound.tensor = t.Name
 	}
 	if o.Options, err = h.options(loss, o.Options, operands[0].dtype); err != nil {
 		return Description{}, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/losses"
+	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
@@ -230,5 +233,81 @@ func TestAttachRaisesEveryImportOfTheStandardOperators(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Two losses that share the prediction, each an output of its own, and their total.
+func TestAttachAllToNastyModels(t *testing.T) {
+	for _, n := range nastyModels(t) {
+		t.Run(n.name, func(t *testing.T) {
+			h := n.host(t)
+			model, err := models.Parse(h.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made, err := export.AttachAll(model, []export.Term{
+				{Loss: losses.MSE, Weight: 1, AttachOptions: squaredError(n.prediction(), export.Function)},
+				{Loss: losses.L1, Weight: 0.5, AttachOptions: squaredError(n.prediction(), export.Graph)},
+			}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			attached, err := models.Parse(bytesOf(t, made))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(export.CheckModel(attached), keeps(bytesOf(t, attached), h.file, false)); err != nil {
+				t.Fatal(err)
+			}
+			detached, err := export.Detach(attached)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(bytesOf(t, detached), h.file) {
+				t.Error("detached, it is not the original byte for byte")
+			}
+			known, err := export.DescribeAll(attached)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range engines(t) {
+				if _, refused := n.refused[e.Name()]; !refused {
+					n.runsAll(t, h, e, bytesOf(t, attached), known)
+				}
+			}
+		})
+	}
+}
+
+// runsAll proves that the total is that of the losses, and the host's own outputs the
+// same bits.
+func (n nasty) runsAll(t *testing.T, h *host, e engine.Engine, attached []byte, known export.Composition) {
+	t.Helper()
+	want, err := h.run(e)
+	if err != nil {
+		t.Fatalf("%s: the original: %v", e.Name(), err)
+	}
+	inputs := maps.Clone(h.inputs)
+	for _, d := range known.Terms {
+		if inputs[d.Inputs["target"]], err = draw(1, d.DType, want[n.prediction()].Shape()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := runOnce(e, attached, inputs)
+	if err != nil {
+		t.Fatalf("%s: %v", e.Name(), err)
+	}
+	for name, w := range want {
+		if err := sameBits(got[name], w); err != nil {
+			t.Errorf("%s: output %q: %v", e.Name(), name, err)
+		}
+	}
+	first, second := got[known.Terms[0].Output], got[known.Terms[1].Output]
+	sum, err := engine.FromFloat64s(first.DType(), nil, []float64{first.Float64s()[0] + 0.5*second.Float64s()[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := engine.Diff(got[known.Total], sum, engine.Tolerance{Rel: 1e-6}); err != nil {
+		t.Errorf("%s: the total: %v", e.Name(), err)
 	}
 }
