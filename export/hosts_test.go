@@ -144,12 +144,10 @@ func (h *host) runWith(e engine.Engine, attached []byte, d export.Description, p
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errOriginal, err)
 	}
-	target, err := draw(1, d.DType, prediction.Shape())
+	inputs, target, err := h.withTarget(d, prediction)
 	if err != nil {
 		return nil, err
 	}
-	inputs := maps.Clone(h.inputs)
-	inputs[d.Inputs["target"]] = target
 	got, err := runOnce(e, attached, inputs)
 	if err != nil {
 		return nil, err
@@ -163,6 +161,20 @@ func (h *host) runWith(e engine.Engine, attached []byte, d export.Description, p
 		}
 	}
 	return got, checkLoss(got[d.Output], prediction, target)
+}
+
+// withTarget draws a target, where that is not an input that the host has itself.
+func (h *host) withTarget(d export.Description, prediction engine.Tensor) (inputs map[string]engine.Tensor, target engine.Tensor, err error) {
+	name := d.Inputs["target"]
+	if own, ok := h.inputs[name]; ok {
+		return h.inputs, own, nil
+	}
+	if target, err = draw(1, d.DType, prediction.Shape()); err != nil {
+		return nil, target, err
+	}
+	inputs = maps.Clone(h.inputs)
+	inputs[name] = target
+	return inputs, target, nil
 }
 
 // checkLoss compares a mean squared error with the reference.
@@ -251,12 +263,10 @@ func newHost(name string, file []byte) *host {
 
 // runOnlyLoss runs the host with the loss as its only output.
 func (h *host) runOnlyLoss(e engine.Engine, attached []byte, d export.Description, prediction engine.Tensor) error {
-	inputs := maps.Clone(h.inputs)
-	target, err := draw(1, d.DType, prediction.Shape())
+	inputs, target, err := h.withTarget(d, prediction)
 	if err != nil {
 		return err
 	}
-	inputs[d.Inputs["target"]] = target
 	got, err := runOnce(e, attached, inputs)
 	if err != nil {
 		return err

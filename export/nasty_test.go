@@ -289,9 +289,11 @@ func (n nasty) runsAll(t *testing.T, h *host, e engine.Engine, attached []byte, 
 	}
 	inputs := maps.Clone(h.inputs)
 	for _, d := range known.Terms {
-		if inputs[d.Inputs["target"]], err = draw(1, d.DType, want[n.prediction()].Shape()); err != nil {
+		with, _, err := h.withTarget(d, want[n.prediction()])
+		if err != nil {
 			t.Fatal(err)
 		}
+		maps.Copy(inputs, with)
 	}
 	got, err := runOnce(e, attached, inputs)
 	if err != nil {
