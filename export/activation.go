@@ -3,7 +3,6 @@ package export
 import (
 	"fmt"
 
-	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
 )
 
@@ -24,13 +23,10 @@ var passing = map[string]bool{
 
 // activationOf finds the Softmax or Sigmoid that a tensor comes out of.
 func (k *tensors) activationOf(tensor string) activation {
-	if k.producers == nil {
-		k.producers = producersOf(k.model.Proto.GetGraph())
-	}
 	a := activation{direct: true}
-	for range len(k.producers) { // a broken graph may have a cycle
-		n := k.producers[tensor]
-		if n == nil || !isStandard(n.GetDomain()) || len(n.GetInput()) == 0 {
+	for range k.model.Proto.GetGraph().GetNode() { // a broken graph may have a cycle
+		n := k.producer(tensor)
+		if n == nil || standardDomain(n.GetDomain()) != "" || len(n.GetInput()) == 0 {
 			return activation{}
 		}
 		tensor = n.GetInput()[0]
@@ -46,19 +42,6 @@ func (k *tensors) activationOf(tensor string) activation {
 	}
 	return activation{}
 }
-
-func producersOf(g *onnxpb.GraphProto) map[string]*onnxpb.NodeProto {
-	made := map[string]*onnxpb.NodeProto{}
-	for _, n := range g.GetNode() {
-		for _, name := range n.GetOutput() {
-			made[name] = n
-		}
-	}
-	delete(made, "")
-	return made
-}
-
-func isStandard(domain string) bool { return domain == "" || domain == "ai.onnx" }
 
 // checkActivation refuses probabilities where logits, or logarithms, are wanted:
 // the loss would be finite and wrong.

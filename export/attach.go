@@ -35,6 +35,14 @@ type AttachOptions struct {
 	Output string
 	// OnlyLoss makes the loss the only output; the model's own become tensors inside.
 	OnlyLoss bool
+	// Share reads what is bound inside the model where it is, which is faster, but
+	// can change the model's own outputs by rounding: runtimes join nodes, such as a Conv
+	// and its BatchNormalization, only where nothing reads what lies between them.
+	// Without it the loss computes such tensors a second time, from the model's inputs
+	// and outputs on and with the same weights, unless what reads them in the model is
+	// nothing that a runtime joins to what makes them; so that the model's own outputs
+	// stay the same bits. What is bound at the inputs and outputs never changes them.
+	Share bool
 }
 
 // Attach gives the model that computes a loss as well. Its own inputs, outputs, nodes
@@ -70,7 +78,7 @@ func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Desc
 	if err != nil {
 		return Description{}, err
 	}
-	bound, err := h.bind(loss, inputs, o.Bind)
+	bound, err := h.bind(loss, inputs, o)
 	if err != nil {
 		return Description{}, err
 	}
@@ -163,10 +171,11 @@ type host struct {
 	original *models.Model // what Detach gives back
 	edit     *models.Edit
 	opset    int
-	taken    map[string]bool // every tensor and node name
-	brought  map[string]bool // the inputs that losses have brought
-	before   added           // how much there was of everything
-	hidden   added           // which outputs were hidden
+	taken    map[string]bool   // every tensor and node name
+	brought  map[string]bool   // the inputs that losses have brought
+	copies   map[string]string // of tensors inside the model, by the tensor
+	before   added             // how much there was of everything
+	hidden   added             // which outputs were hidden
 	// removable says that what is added can be taken off the original.
 	removable bool
 }
@@ -178,16 +187,22 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	if graph == nil {
 		return nil, errors.New("the model has no graph")
 	}
-	if known, err := DescribeAll(model); err == nil {
+	switch known, err := DescribeAll(model); {
+	case err == nil:
 		return nil, fmt.Errorf("the model already carries %s; detach it first, or attach both at once", known.Terms[0].Loss.Command())
+	case !errors.Is(err, ErrNoLoss):
+		return nil, fmt.Errorf("the model already has metadata of a loss, which cannot be read; take them out first: %w", err)
 	}
 	h := &host{
 		tensors: tensorsOf(model), original: model, edit: model.Edit(),
-		taken: map[string]bool{}, brought: map[string]bool{}, removable: true,
+		taken: map[string]bool{}, brought: map[string]bool{}, copies: map[string]string{}, removable: true,
 	}
 	h.before = count(h.edit)
 	if err := h.raise(opset); err != nil {
 		return nil, err
+	}
+	if model.Proto.GetIrVersion() == 0 { // no runtime takes a file that has none
+		h.edit.SetIR(ops.MinIR(h.opset))
 	}
 	takeNames(graph, h.taken)
 	return h, nil
@@ -278,11 +293,16 @@ func takeNames(g *onnxpb.GraphProto, taken map[string]bool) {
 func (h *host) free(name string) string { return takeFree(h.taken, name) }
 
 func takeFree(taken map[string]bool, name string) string {
+	name = freeName(taken, name)
+	taken[name] = true
+	return name
+}
+
+func freeName(taken map[string]bool, name string) string {
 	unique := name
 	for i := 2; taken[unique]; i++ {
 		unique = fmt.Sprintf("%s_%d", name, i)
 	}
-	taken[unique] = true
 	return unique
 }
 
@@ -298,8 +318,4 @@ func (h *host) outputName(asked, otherwise string) (string, error) {
 	return asked, nil
 }
 
-func (h *host) freeOutput(name string) string {
-	name = h.free(name)
-	delete(h.taken, name)
-	return name
-}
+func (h *host) freeOutput(name string) string { return freeName(h.taken, name) }

@@ -26,6 +26,7 @@ func boundNames(bind map[string]string) []string {
 // has them, inputs that the model is to be given.
 type binding struct {
 	prefix string // of the tensors that adapters make
+	share  bool   // tensors inside the model are read where they are
 	inputs []losses.Input
 	bound  []operand
 	fresh  map[string]source
@@ -33,10 +34,10 @@ type binding struct {
 
 // bind finds the tensors that inputs of the loss are bound to, the prediction
 // first. What is neither bound nor found becomes a new input.
-func (h *host) bind(loss *losses.Loss, inputs []losses.Input, bind map[string]string) (binding, error) {
-	found := binding{prefix: loss.Name + "/", inputs: inputs, fresh: map[string]source{}}
+func (h *host) bind(loss *losses.Loss, inputs []losses.Input, o AttachOptions) (binding, error) {
+	found := binding{prefix: loss.Name + "/", share: o.Share, inputs: inputs, fresh: map[string]source{}}
 	for _, in := range inputs {
-		from, err := h.sourceOf(in, bind, found.bound)
+		from, err := h.sourceOf(in, o.Bind, found.bound)
 		if err != nil {
 			return found, err
 		}
@@ -44,11 +45,11 @@ func (h *host) bind(loss *losses.Loss, inputs []losses.Input, bind map[string]st
 			found.fresh[in.Name] = from
 			continue
 		}
-		o, err := h.operand(in, from, found.prefix)
+		bound, err := h.operand(in, from, found)
 		if err != nil {
 			return found, err
 		}
-		found.bound = append(found.bound, o)
+		found.bound = append(found.bound, bound)
 	}
 	return found, nil
 }
@@ -151,7 +152,7 @@ func checkType(in losses.Input, t models.Tensor) error {
 }
 
 // operand checks that a tensor can be an input of the loss, and adapts it.
-func (h *host) operand(in losses.Input, from source, prefix string) (operand, error) {
+func (h *host) operand(in losses.Input, from source, b binding) (operand, error) {
 	t, err := h.lookUp(in, from.tensor)
 	if err != nil {
 		return operand{}, err
@@ -159,7 +160,12 @@ func (h *host) operand(in losses.Input, from source, prefix string) (operand, er
 	if err := h.checkActivation(in, from); err != nil {
 		return operand{}, err
 	}
-	if t, err = h.adapt(in, t, from.steps, prefix); err != nil {
+	if !b.share {
+		if t, err = h.apart(t); err != nil {
+			return operand{}, err
+		}
+	}
+	if t, err = h.adapt(in, t, from.steps, b.prefix); err != nil {
 		return operand{}, err
 	}
 	if err := checkType(in, t); err != nil {
@@ -251,7 +257,7 @@ func (h *host) complete(b binding, o Options) ([]operand, error) {
 			continue
 		}
 		need := tensorType{o.inputType(in), shapes[in.Name]}
-		made, err := h.addInput(in, b.fresh[in.Name], need, fresh, b.prefix)
+		made, err := h.addInput(in, need, fresh, b)
 		if err != nil {
 			return nil, err
 		}
@@ -261,7 +267,8 @@ func (h *host) complete(b binding, o Options) ([]operand, error) {
 }
 
 // addInput gives the model an input that the adapters turn into what is needed.
-func (h *host) addInput(in losses.Input, from source, need tensorType, fresh newInputs, prefix string) (operand, error) {
+func (h *host) addInput(in losses.Input, need tensorType, fresh newInputs, b binding) (operand, error) {
+	from := b.fresh[in.Name]
 	if from.name != "" && h.taken[from.name] {
 		return operand{}, fmt.Errorf("%s cannot be the new input %q: the model has that name already; leave \"new\" out to bind what is there", in.Name, from.name)
 	}
@@ -275,7 +282,7 @@ func (h *host) addInput(in losses.Input, from source, need tensorType, fresh new
 		from.tensor = h.free(in.Name)
 	}
 	h.bring(models.Tensor{Name: from.tensor, DType: need.dtype, Shape: need.shape}, in.Doc)
-	return h.operand(in, from, prefix)
+	return h.operand(in, from, b)
 }
 
 // bring gives the model an input.

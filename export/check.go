@@ -127,7 +127,7 @@ func importsOf(list []*onnxpb.OperatorSetIdProto) (map[string]int, error) {
 	opsets := map[string]int{}
 	for _, o := range list {
 		domain, version := standardDomain(o.GetDomain()), int(o.GetVersion())
-		if before, twice := opsets[domain]; twice {
+		if before, twice := opsets[domain]; twice && before != version {
 			return nil, fmt.Errorf("domain %q is imported twice, as version %d and %d", domain, before, version)
 		}
 		if version < 1 {

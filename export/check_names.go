@@ -61,7 +61,7 @@ func (c *checker) graphNames(g *onnxpb.GraphProto, outer *scope, opsets map[stri
 		if !s.has(out.GetName()) {
 			return fmt.Errorf("nothing makes the graph's output %q", out.GetName())
 		}
-		if outputs[out.GetName()] {
+		if outputs[out.GetName()] && c.alone() { // runtimes take it
 			return fmt.Errorf("%q is an output twice", out.GetName())
 		}
 		outputs[out.GetName()] = true

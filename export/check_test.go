@@ -133,6 +133,7 @@ func TestCheckFindsWhatIsWrongWithAnExportedGraph(t *testing.T) {
 		{"metadata of other inputs", func(m *onnxpb.ModelProto) { setMetadata(m, "onnxloss.inputs", `{"logits":"z"}`) }, `the metadata bind the loss's input "logits" to tensor "z"`},
 		{"unreadable metadata", func(m *onnxpb.ModelProto) { setMetadata(m, "onnxloss.params", "{") }, "onnxloss.params is not JSON"},
 		{"two nodes of one name", func(m *onnxpb.ModelProto) { m.Graph.Node[1].Name = m.Graph.Node[0].Name }, "two nodes have the name"},
+		{"output twice", func(m *onnxpb.ModelProto) { m.Graph.Output = append(m.Graph.Output, m.Graph.Output[0]) }, `"loss" is an output twice`},
 		{"order", func(m *onnxpb.ModelProto) { slices.Reverse(m.Graph.Node) }, "which no input, initializer or earlier node makes"},
 		{"no type stored", func(m *onnxpb.ModelProto) { m.Graph.ValueInfo = m.Graph.ValueInfo[1:] }, "no element type is stored for its output"},
 		{"type without element type", func(m *onnxpb.ModelProto) { m.Graph.ValueInfo[0].Type = nil }, "no element type is stored for it"},

@@ -59,7 +59,7 @@ func (l lowering) emit(output string, taken map[string]bool) (piece, error) {
 	}
 	function := l.function(body)
 	return piece{
-		nodes:     []*onnxpb.NodeProto{l.call(output)},
+		nodes:     []*onnxpb.NodeProto{l.call(output, taken)},
 		valueInfo: []*onnxpb.ValueInfoProto{ops.ValueInfo(output, l.options.DType, body.shape)},
 		function:  function,
 		shape:     body.shape,
@@ -156,10 +156,10 @@ func (l lowering) function(body piece) *onnxpb.FunctionProto {
 }
 
 // call is the node that stands for the whole loss.
-func (l lowering) call(output string) *onnxpb.NodeProto {
+func (l lowering) call(output string, taken map[string]bool) *onnxpb.NodeProto {
 	_, tensors := l.signature()
 	return &onnxpb.NodeProto{
-		Name:      proto.String(l.loss.Name + "/" + output),
+		Name:      proto.String(freeName(taken, l.loss.Name+"/"+output)),
 		OpType:    proto.String(l.loss.Name),
 		Domain:    proto.String(Domain),
 		Input:     tensors,

@@ -61,8 +61,8 @@ func TestAttachRaisesTheOpsetAndNothingElse(t *testing.T) {
 			t.Errorf("opset %d: the model's nodes have changed", opset)
 		}
 		for _, e := range engines(t) {
-			want := outputs(t, e, host, map[string]engine.Tensor{"x": x})["probabilities"]
-			got := outputs(t, e, raised, inputs)
+			want := outputsOf(t, e, host, map[string]engine.Tensor{"x": x})["probabilities"]
+			got := outputsOf(t, e, raised, inputs)
 			if !bytes.Equal(got["probabilities"].Bytes(), want.Bytes()) || got["loss"].Len() != 1 {
 				t.Errorf("opset %d, %s: outputs are %v, want %v and a loss", opset, e.Name(), got, want)
 			}
@@ -70,7 +70,7 @@ func TestAttachRaisesTheOpsetAndNothingElse(t *testing.T) {
 	}
 }
 
-func outputs(t *testing.T, e engine.Engine, m *models.Model, inputs map[string]engine.Tensor) map[string]engine.Tensor {
+func outputsOf(t *testing.T, e engine.Engine, m *models.Model, inputs map[string]engine.Tensor) map[string]engine.Tensor {
 	t.Helper()
 	raw, err := m.Bytes()
 	if err != nil {

@@ -16,6 +16,7 @@ type tensors struct {
 	// What has to be worked out is nil until it is needed.
 	inferred  map[string]models.Tensor
 	producers map[string]*onnxpb.NodeProto
+	readers   map[string][]string // the operators that read a tensor
 }
 
 func tensorsOf(model *models.Model) tensors {
@@ -37,6 +38,25 @@ func tensorOf(info *onnxpb.ValueInfoProto) models.Tensor {
 		t.DType, t.Shape = ops.DType(tensor.GetElemType()), ops.ShapeOf(tensor)
 	}
 	return t
+}
+
+// producer is the node of the main graph that makes a tensor, nil for none.
+func (k *tensors) producer(name string) *onnxpb.NodeProto {
+	if k.producers == nil {
+		k.producers = producersOf(k.model.Proto.GetGraph())
+	}
+	return k.producers[name]
+}
+
+func producersOf(g *onnxpb.GraphProto) map[string]*onnxpb.NodeProto {
+	made := map[string]*onnxpb.NodeProto{}
+	for _, n := range g.GetNode() {
+		for _, name := range n.GetOutput() {
+			made[name] = n
+		}
+	}
+	delete(made, "")
+	return made
 }
 
 // about is what is known of a tensor of the main graph: what the file says and, where

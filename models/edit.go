@@ -100,13 +100,17 @@ func (e *Edit) AddMetadata(key, value string) {
 // SetOpset imports a version of the operators of a domain, in place of the version
 // that is imported.
 func (e *Edit) SetOpset(domain string, version int) {
+	imported := false
 	for i, opset := range e.model.Proto.OpsetImport {
-		if standard(opset.GetDomain()) == standard(domain) {
+		if standard(opset.GetDomain()) == standard(domain) { // some files import a domain twice
 			raised := proto.CloneOf(opset)
 			raised.Version = proto.Int64(int64(version))
 			e.replace(Opsets, i, raised)
-			return
+			imported = true
 		}
+	}
+	if imported {
+		return
 	}
 	appendTo(e, Opsets, []*onnxpb.OperatorSetIdProto{{Domain: proto.String(domain), Version: proto.Int64(int64(version))}})
 }

@@ -14,6 +14,7 @@ import (
 const (
 	ORT    = "ort"    // ONNX Runtime
 	Shared = "shared" // the folder "shared" beside the repository
+	Python = "python" // Python with onnx and onnxruntime
 )
 
 // Lacking ends a test that does not have what it needs, because of reason.

@@ -194,9 +194,6 @@ func graphOutputs(graph *onnxpb.GraphProto, s *scope) (map[string]int, error) {
 		if !ok || name == "" {
 			return nil, fmt.Errorf("the graph's output %q is made by no node", name)
 		}
-		if _, twice := outputs[name]; twice {
-			return nil, fmt.Errorf("the graph lists output %q twice", name)
-		}
 		if err := checkType(info); err != nil {
 			return nil, err
 		}
