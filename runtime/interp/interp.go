@@ -37,13 +37,15 @@ func New() engine.Engine { return interpreter{} }
 
 func (interpreter) Name() string { return "interp" }
 
-func (interpreter) Load(model []byte) (_ engine.Session, err error) {
+func (e interpreter) Load(model []byte) (engine.Session, error) { return e.LoadIn(model, "") }
+
+func (interpreter) LoadIn(model []byte, folder string) (_ engine.Session, err error) {
 	defer recoverAs(&err, "load")
 	var m onnxpb.ModelProto
 	if err := proto.Unmarshal(model, &m); err != nil {
 		return nil, fmt.Errorf("interp: the model is not a valid ONNX file: %w", err)
 	}
-	s, err := load(&m)
+	s, err := loadIn(&m, folder)
 	if err != nil {
 		return nil, fmt.Errorf("interp: %w", err)
 	}

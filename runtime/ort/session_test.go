@@ -151,7 +151,7 @@ func TestModelsThatDoNotLoad(t *testing.T) {
 		words       []string
 	}{
 		{"empty", nil, false, []string{"the model is empty"}},
-		{"not a model", []byte("not a model"), false, []string{"protobuf"}},
+		{"not a model", []byte("not a model"), false, []string{"not a valid ONNX file"}},
 		{"unknown operator", model(t, 13, x, y, node("Frobnicate", []string{"x"}, []string{"y"})), true, []string{"Frobnicate"}},
 		{"type without a kernel", model(t, 22,
 			[]*onnxpb.ValueInfoProto{value("x", ops.BFloat16)}, []*onnxpb.ValueInfoProto{value("y", ops.BFloat16)},

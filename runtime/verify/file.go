@@ -31,7 +31,7 @@ func File(ctx context.Context, path string, engines []engine.Engine, seed uint64
 }
 
 // Model verifies one model that export or attach made, going by its metadata. No
-// engines means those that Run takes. External data are loaded into it.
+// engines means those that Run takes.
 //
 // A loss by itself is run on what Run draws, in shapes that the model allows. A loss
 // on a model is run on random inputs of the model; the tensors that it is bound to
@@ -83,9 +83,6 @@ type file struct {
 func lossesOf(model *models.Model, seed uint64) ([]*file, error) {
 	all, err := export.DescribeAll(model)
 	if err != nil {
-		return nil, err
-	}
-	if err := model.LoadExternal(); err != nil {
 		return nil, err
 	}
 	var files []*file
@@ -177,7 +174,7 @@ func (f *file) load(e engine.Engine) (engine.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.Load(model)
+	return models.Load(e, model)
 }
 
 // run compares the loss on one set of inputs.
@@ -286,7 +283,10 @@ type layout struct {
 // the loss reads beside them follows.
 func (f *file) layout(e engine.Engine) (layout, error) {
 	s, l := newSolver(), layout{shapes: map[string][]int{}}
-	part, needed := f.part(f.taps())
+	part, needed, err := f.part(f.taps())
+	if err != nil {
+		return l, err
+	}
 	for _, t := range f.model.Inputs() {
 		if needed[t.Name] || !f.readByLoss(t.Name) {
 			l.shapes[t.Name] = s.ownShape(t.Shape)
@@ -342,11 +342,7 @@ func (f *file) computed(e engine.Engine, part *models.Model, needed map[string]b
 }
 
 func runOnce(e engine.Engine, model *models.Model, inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
-	data, err := model.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	session, err := e.Load(data)
+	session, err := models.Load(e, model)
 	if err != nil {
 		return nil, err
 	}
