@@ -296,7 +296,7 @@ func TestRunAgreesWithPyTorchOnATrainedClassifier(t *testing.T) {
 	}
 }
 
-func TestRunLoadsExternalData(t *testing.T) {
+func TestRunReadsExternalDataWhereTheyAre(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "b.bin"), []byte{0, 0, 0x80, 0x3f}, 0o644); err != nil {
 		t.Fatal(err)
@@ -309,9 +309,13 @@ func TestRunLoadsExternalData(t *testing.T) {
 		DataLocation: onnxpb.TensorProto_EXTERNAL.Enum(),
 		ExternalData: []*onnxpb.StringStringEntryProto{{Key: proto.String("location"), Value: proto.String("b.bin")}},
 	}}
+	before := proto.CloneOf(model.Proto)
 	got := run(t, model, map[string]engine.Tensor{"a": counting(3)}, score.Options{Output: "y"})
 	if want := []float64{1, 2, 3}; !slices.Equal(got.PerSample, want) {
 		t.Errorf("losses are %v, want %v", got.PerSample, want)
+	}
+	if !proto.Equal(model.Proto, before) {
+		t.Error("the model has changed")
 	}
 }
 

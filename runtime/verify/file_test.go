@@ -3,6 +3,7 @@ package verify_test
 import (
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/onnxloss/onnxloss/export"
+	"github.com/onnxloss/onnxloss/internal/externaldata/externaldatatest"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
@@ -119,6 +121,38 @@ func TestAttachedFilesHold(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestAttachedFilesWithExternalDataHold(t *testing.T) {
+	folder, p := t.TempDir(), network(t, 1).Proto
+	externaldatatest.MoveOut(t, p, folder, "weights/w.bin")
+	model, err := export.Attach(&models.Model{Proto: p, Path: filepath.Join(folder, "model.onnx")}, losses.SoftmaxCrossEntropy, defaults(t, losses.SoftmaxCrossEntropy), export.AttachOptions{
+		Bind: map[string]string{"logits": "scores"}, OnlyLoss: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := proto.CloneOf(model.Proto)
+	report, err := verify.Model(t.Context(), model, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.Passed() || report.Cases() < 10 {
+		t.Error(table(t, report))
+	}
+	if !proto.Equal(model.Proto, before) {
+		t.Error("the model has changed")
+	}
+	if err := os.Remove(filepath.Join(folder, "weights", "w.bin")); err != nil {
+		t.Fatal(err)
+	}
+	report, err = verify.Model(t.Context(), model, []engine.Engine{interp.New()}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := table(t, report); report.Passed() || !strings.Contains(text, `tensor "w": file "weights/w.bin": no such file`) {
+		t.Error(text)
 	}
 }
 
