@@ -31,8 +31,9 @@ type interpreter struct{}
 // Load refuses a model that is malformed, and wraps engine.ErrUnsupported for one
 // that uses an operator, element type or opset that is not had. The outputs of a
 // run may share their elements with its inputs and with the model's constants.
-// A tensor is limited to 2 GiB, and no model makes the engine panic; but a model
-// with a Loop that never ends runs for ever.
+// A computed tensor is limited to 2 GiB, and no model makes the engine panic; but a
+// model with a Loop that never ends runs until its context is done, see
+// engine.WithContext.
 func New() engine.Engine { return interpreter{} }
 
 func (interpreter) Name() string { return "interp" }

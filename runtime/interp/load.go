@@ -1,6 +1,7 @@
 package interp
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +27,7 @@ type step struct {
 	name    string // for messages
 	inputs  []int  // slots; absent where an optional input is missing
 	outputs []int  // slots; absent where an output is not wanted
-	run     func(values, in []engine.Tensor) ([]engine.Tensor, error)
+	run     func(ctx context.Context, values, in []engine.Tensor) ([]engine.Tensor, error)
 	uses    []int // slots that subgraphs read from outside
 	free    []int // slots that nothing reads after this step
 }
@@ -314,7 +315,7 @@ func operatorStep(st *step, n *onnxpb.NodeProto, list []*onnxpb.AttributeProto, 
 	if err != nil {
 		return err
 	}
-	st.run = func(_, in []engine.Tensor) ([]engine.Tensor, error) { return o.kernel(in) }
+	st.run = func(_ context.Context, _, in []engine.Tensor) ([]engine.Tensor, error) { return o.kernel(in) }
 	return o.signature.checkArity(presence(st.inputs), len(n.GetOutput()))
 }
 

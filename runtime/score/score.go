@@ -63,8 +63,8 @@ func (r *Result) NaN() []int {
 
 // Run scores the samples in inputs, which are the model's inputs by name. Inputs
 // that are the same for all samples, such as weights of classes, are passed whole
-// to every batch. A cancelled ctx ends the run before the next batch with ctx's
-// error.
+// to every batch. A cancelled ctx ends the run with ctx's error, as soon as the engine
+// can, before the next batch at the latest.
 func Run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map[string]engine.Tensor, o Options) (*Result, error) {
 	result, err := run(ctx, eng, model, inputs, o)
 	if err != nil {
@@ -91,7 +91,7 @@ func run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map
 	if err != nil {
 		return nil, err
 	}
-	session, err := models.Load(eng, model)
+	session, err := models.Load(engine.WithContext(ctx, eng), model)
 	if err != nil {
 		return nil, err
 	}

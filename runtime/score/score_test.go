@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -211,6 +212,24 @@ func TestRunStopsWhenCancelled(t *testing.T) {
 		score.Options{Output: "y", Batch: 2, Progress: func(int, int) { cancel() }})
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "after 2 of 5 samples") {
 		t.Errorf("error is %v, want one of cancellation after 2 of 5 samples", err)
+	}
+}
+
+func TestRunEndsAModelThatRunsForEver(t *testing.T) {
+	model := binary(t, "Add", "N", "N", "N")
+	model.Proto.Graph.Node = []*onnxpb.NodeProto{{
+		OpType: proto.String("Loop"), Input: []string{"", "", "a"}, Output: []string{"y"},
+		Attribute: []*onnxpb.AttributeProto{{Name: proto.String("body"), Type: onnxpb.AttributeProto_GRAPH.Enum(), G: &onnxpb.GraphProto{
+			Node:   []*onnxpb.NodeProto{{OpType: proto.String("Neg"), Input: []string{"kept"}, Output: []string{"next"}}},
+			Input:  []*onnxpb.ValueInfoProto{ops.ValueInfo("i", ops.Int64, nil), ops.ValueInfo("going", ops.Bool, nil), info(t, "kept", "...")},
+			Output: []*onnxpb.ValueInfoProto{ops.ValueInfo("going", ops.Bool, nil), info(t, "next", "...")},
+		}}},
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := score.Run(ctx, interp.New(), model, map[string]engine.Tensor{"a": counting(2), "b": counting(2)}, score.Options{Output: "y"})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "(Loop): iteration") {
+		t.Errorf("error is %v, want one that says in which node time was over", err)
 	}
 }
 

@@ -61,10 +61,13 @@ func Model(ctx context.Context, model *models.Model, engines []engine.Engine, se
 			}
 			report.expected = append(report.expected, pair{f.Loss.Command(), e.Name()})
 			r := t.result(key{f.Loss.Command(), f.Form, f.DType, f.Reduction, e.Name()})
-			if err := f.verify(e, r); err != nil {
+			if err := f.verify(engine.WithContext(ctx, e), r); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	report.add(t)
 	report.finish(started)
