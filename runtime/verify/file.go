@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -177,7 +178,7 @@ func (f *file) load(e engine.Engine) (engine.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return models.Load(e, model)
+	return load(e, model)
 }
 
 // run compares the loss on one set of inputs.
@@ -344,8 +345,15 @@ func (f *file) computed(e engine.Engine, part *models.Model, needed map[string]b
 	return nil
 }
 
+// load collects the garbage first: of a session that was closed, that may be the
+// weights, and the new one's beside them more than the machine has.
+func load(e engine.Engine, model *models.Model) (engine.Session, error) {
+	runtime.GC()
+	return models.Load(e, model)
+}
+
 func runOnce(e engine.Engine, model *models.Model, inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
-	session, err := models.Load(e, model)
+	session, err := load(e, model)
 	if err != nil {
 		return nil, err
 	}

@@ -49,8 +49,8 @@ func large(t *testing.T) *models.Model {
 	}
 	graph := &onnxpb.GraphProto{
 		Name:   proto.String("large"),
-		Input:  []*onnxpb.ValueInfoProto{ops.ValueInfo("h0", ops.Float32, shape(t, "N,8192"))},
-		Output: []*onnxpb.ValueInfoProto{ops.ValueInfo("h"+strconv.Itoa(largeLayers), ops.Float32, shape(t, "N,8192"))},
+		Input:  []*onnxpb.ValueInfoProto{ops.ValueInfo("h0", ops.Float32, shape(t, "1,8192"))},
+		Output: []*onnxpb.ValueInfoProto{ops.ValueInfo("h"+strconv.Itoa(largeLayers), ops.Float32, shape(t, "1,8192"))},
 	}
 	for layer := range largeLayers {
 		name, next := "h"+strconv.Itoa(layer), "h"+strconv.Itoa(layer+1)
