@@ -162,6 +162,29 @@ func TestLoadRefusesExternalDataWithAReason(t *testing.T) {
 	}
 }
 
+// The folder of a model that is opened by its bare name is the working directory.
+func TestLoadTakesRelativePaths(t *testing.T) {
+	model := folder(t, network(node("Mul x weight -> y")))
+	model.Proto.Graph.Initializer = append(model.Proto.Graph.Initializer, apart("sub/data", "4", "8"))
+	folder := filepath.Dir(model.Path)
+	write(t, model.Path, encode(t, model.Proto))
+	inputs := map[string]engine.Tensor{"x": ramp([]int{1, 2}, 1, 1)}
+	want := engine.Must([]int{1, 2}, []float32{1, 4})
+	for _, test := range []struct{ workIn, path string }{
+		{folder, "model.onnx"},
+		{filepath.Dir(folder), filepath.Join(filepath.Base(folder), "model.onnx")},
+		{filepath.Join(folder, "sub"), filepath.Join("..", "model.onnx")},
+	} {
+		t.Run(test.path, func(t *testing.T) {
+			t.Chdir(test.workIn)
+			opened := open(t, test.path)
+			onEngines(t, func(t *testing.T, e engine.Engine) {
+				wantSame(t, "y", runOn(t, e, opened, inputs)["y"], want)
+			})
+		})
+	}
+}
+
 // An engine that looks in the working directory would find the file.
 func TestLoadNeedsAFolderForExternalData(t *testing.T) {
 	t.Chdir(t.TempDir())
