@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/onnxloss/onnxloss/models"
-	"github.com/onnxloss/onnxloss/runtime/engine"
-	"github.com/onnxloss/onnxloss/runtime/interp"
 )
 
 func ExampleOpen() {
@@ -25,33 +23,6 @@ func ExampleOpen() {
 	// opset 17
 	// input  image float32 [N,1,8,8]
 	// output logits float32 [N,10]
-}
-
-// Running a model once. Its weights may be in files beside it.
-func ExampleLoad() {
-	model, err := models.Open("../testdata/models/superres.onnx")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	session, err := models.Load(interp.New(), model)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer session.Close()
-	image, err := engine.New([]int{1, 1, 4, 4}, make([]float32, 16))
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	outputs, err := session.Run(map[string]engine.Tensor{"image": image})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(outputs["upscaled"])
-	// Output: float32[1,1,8,8]
 }
 
 // The first activation of a network, as the features of a perceptual loss.

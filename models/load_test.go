@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -197,4 +198,31 @@ func TestLoadNeedsAFolderForExternalData(t *testing.T) {
 		_, err := models.Load(e, model)
 		wantError(t, err, `tensor "weight"`, "no folder")
 	})
+}
+
+// Running a model once. Its weights may be in files beside it.
+func ExampleLoad() {
+	model, err := models.Open("../testdata/models/superres.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	session, err := models.Load(interp.New(), model)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer session.Close()
+	image, err := engine.New([]int{1, 1, 4, 4}, make([]float32, 16))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	outputs, err := session.Run(map[string]engine.Tensor{"image": image})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(outputs["upscaled"])
+	// Output: float32[1,1,8,8]
 }

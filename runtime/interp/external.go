@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
@@ -14,8 +15,17 @@ import (
 // external reads the data that a model has in files, those that several tensors
 // share once.
 type external struct {
-	root *os.Root
-	read map[stored]engine.Tensor
+	root  *os.Root
+	read  map[stored]engine.Tensor
+	taken map[string]int64 // bytes, by file
+}
+
+// maxTimes is how often the bytes of a file may be read on average. Ranges that
+// overlap could ask for any amount of memory.
+const maxTimes = 2
+
+func newExternal(root *os.Root) *external {
+	return &external{root, map[stored]engine.Tensor{}, map[string]int64{}}
 }
 
 type stored struct {
@@ -48,11 +58,27 @@ func (e *external) open(p *onnxpb.TensorProto) (engine.Tensor, error) {
 	if t, ok := e.read[key]; ok {
 		return t.Reshape(shape)
 	}
+	if err := e.take(at); err != nil {
+		return engine.Tensor{}, err
+	}
 	err = at.Read(e.root, func(from io.Reader) (err error) {
 		e.read[key], err = engine.Read(from, key.dtype, shape)
 		return err
 	})
 	return e.read[key], err
+}
+
+// take counts the bytes that are read.
+func (e *external) take(at externaldata.Data) error {
+	name := filepath.Clean(filepath.FromSlash(at.File))
+	info, err := e.root.Stat(name)
+	if err != nil {
+		return fmt.Errorf("file %q: %w", at.File, err)
+	}
+	if e.taken[name] += at.Length; e.taken[name] > maxTimes*info.Size() {
+		return fmt.Errorf("file %q: the model's tensors overlap in it so much that they are more than %d times its size", at.File, maxTimes)
+	}
+	return nil
 }
 
 // fill puts the data of attributes into them. They are small, or there once: what

@@ -2,6 +2,7 @@ package interp_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,6 +55,27 @@ func TestLoadInReadsAttributesOfFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, out["y"], vector(102, 240))
+}
+
+// Ranges of a file that overlap would else be a way to any amount of memory.
+func TestLoadInBoundsHowOftenAFileIsRead(t *testing.T) {
+	folder := folderWithData(t, make([]byte, 12))
+	load := func(offsets ...string) error {
+		m := newModel(17, node("Identity", names("x"), names("y")))
+		for i, offset := range offsets {
+			w := &onnxpb.TensorProto{Name: proto.String(fmt.Sprint("w", i)), DataType: proto.Int32(int32(ops.Float32)), Dims: []int64{2}}
+			externaldatatest.Refer(w, strings.Repeat("./", i)+"data", offset, "")
+			m.Graph.Initializer = append(m.Graph.Initializer, w)
+		}
+		_, err := interp.New().LoadIn(marshal(t, m), folder)
+		return err
+	}
+	if err := load("0", "1", "2"); err != nil {
+		t.Errorf("24 bytes out of 12: %v", err)
+	}
+	if err := load("0", "1", "2", "3"); err == nil || !strings.Contains(err.Error(), `tensor "w3": file "./././data": the model's tensors overlap`) {
+		t.Errorf("32 bytes out of 12: error is %v", err)
+	}
 }
 
 func TestLoadInSaysWhatIsWrongWithAnAttribute(t *testing.T) {

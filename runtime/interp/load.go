@@ -77,7 +77,7 @@ func loadIn(m *onnxpb.ModelProto, folder string) (*session, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return load(m, &external{root: root, read: map[stored]engine.Tensor{}})
+	return load(m, newExternal(root))
 }
 
 func load(m *onnxpb.ModelProto, from *external) (*session, error) {
