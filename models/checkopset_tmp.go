@@ -1,0 +1,3 @@
+package models
+
+func (m *Model) CheckOpset(to int) error { return nil }
