@@ -12,12 +12,15 @@ import (
 	"syscall"
 )
 
-func main() {
+func main() { os.Exit(interruptible()) }
+
+// interruptible runs the command of the process until a signal asks it to end, which
+// it then does in order; the next signal ends it at once.
+func interruptible() (code int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second one ends the process at once
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
 // run carries out one command line and gives the exit code.
