@@ -69,10 +69,19 @@ func placeExternal(ctx context.Context, from, to string, names []string, how Ext
 			return nil, errors.Join(fmt.Errorf("file %q: %w", name, reason(err)), p.undo())
 		}
 	}
-	for _, path := range p.made {
-		atomicfile.SyncFolder(filepath.Dir(path))
+	for folder := range p.changed() {
+		atomicfile.SyncFolder(folder)
 	}
 	return p.undo, nil
+}
+
+// changed gives the folders that something was put into.
+func (p *placing) changed() map[string]bool {
+	folders := map[string]bool{}
+	for _, path := range p.made {
+		folders[filepath.Dir(path)] = true
+	}
+	return folders
 }
 
 // undo takes away what was put there, but for folders that others use meanwhile.
@@ -217,14 +226,11 @@ func copyFile(ctx context.Context, target string, source *os.File, info fs.FileI
 
 // copyRange copies bytes of a file. Where w is a file, the system copies them itself.
 func copyRange(ctx context.Context, w io.Writer, from *os.File, start, end int64) error {
-	const atOnce = 64 << 20 // 0.1 s or less until a cancelled ctx is seen
+	const atOnce = 16 << 20 // until a cancelled ctx is seen
 	if _, err := from.Seek(start, io.SeekStart); err != nil {
 		return err
 	}
-	for at := start; at < end; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	for at := start; at < end && ctx.Err() == nil; {
 		n, err := io.CopyN(w, from, min(atOnce, end-at))
 		if err == io.EOF {
 			return fmt.Errorf("%q has become shorter while it was read", from.Name())
@@ -234,5 +240,5 @@ func copyRange(ctx context.Context, w io.Writer, from *os.File, start, end int64
 		}
 		at += n
 	}
-	return nil
+	return ctx.Err()
 }

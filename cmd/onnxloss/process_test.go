@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -87,6 +86,7 @@ func (p *process) peakBytes(t testing.TB) (n int64, known bool) {
 type perceptron struct {
 	layers, width int
 	external      bool // the weights are in weights.bin, beside the model
+	sparse        bool // the weights are zeros, which take no room on the disk
 }
 
 const weightsFile = "weights.bin"
@@ -96,36 +96,50 @@ func (p perceptron) bytes() int64 { return int64(p.layers) * int64(p.width+1) * 
 // write makes the model's file without having its weights in memory.
 func (p perceptron) write(t testing.TB, path string) {
 	t.Helper()
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	weights := file
+	model := createFile(t, path)
+	weights := model
 	if p.external {
-		if weights, err = os.Create(filepath.Join(filepath.Dir(path), weightsFile)); err != nil {
-			t.Fatal(err)
-		}
-		defer weights.Close()
+		weights = createFile(t, filepath.Join(filepath.Dir(path), weightsFile))
 	}
-	model, random := bufio.NewWriterSize(file, 1<<20), rand.NewChaCha8([32]byte{})
+	random, buffer := rand.NewChaCha8([32]byte{}), make([]byte, 1<<20)
 	for _, piece := range p.pieces() {
 		if _, err := model.Write(piece.message); err != nil {
 			t.Fatal(err)
 		}
-		to := io.Writer(model)
-		if p.external {
-			to = weights
+		var err error
+		if p.sparse {
+			_, err = weights.Seek(piece.numbers, io.SeekCurrent)
+		} else {
+			_, err = io.CopyBuffer(struct{ io.Writer }{weights}, io.LimitReader(random, piece.numbers), buffer)
 		}
-		if _, err := io.CopyBuffer(onlyWriter{to}, io.LimitReader(random, piece.numbers), make([]byte, 1<<20)); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(model.Flush(), file.Close()); err != nil {
+	if p.sparse {
+		end, err := weights.Seek(0, io.SeekCurrent)
+		if err := errors.Join(err, weights.Truncate(end)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := model.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if p.external {
+		if err := weights.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
-type onlyWriter struct{ io.Writer }
+func createFile(t testing.TB, path string) *os.File {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
 
 // piece is a part of the model's message, and how many bytes of numbers follow.
 type piece struct {
@@ -176,8 +190,8 @@ func (p perceptron) tensor(name string, offset *int64, dims ...int) piece {
 	if p.external {
 		length = 0
 		t.DataLocation = onnxpb.TensorProto_EXTERNAL.Enum()
-		for key, value := range map[string]string{"location": weightsFile, "offset": fmt.Sprint(*offset), "length": fmt.Sprint(numbers)} {
-			t.ExternalData = append(t.ExternalData, &onnxpb.StringStringEntryProto{Key: &key, Value: &value})
+		for _, entry := range [][2]string{{"location", weightsFile}, {"offset", fmt.Sprint(*offset)}, {"length", fmt.Sprint(numbers)}} {
+			t.ExternalData = append(t.ExternalData, &onnxpb.StringStringEntryProto{Key: &entry[0], Value: &entry[1]})
 		}
 		*offset += numbers
 	}
