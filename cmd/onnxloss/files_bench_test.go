@@ -4,15 +4,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
 )
 
-// BenchmarkFiles attaches a loss to large models, in a process of its own, and in
-// every round copies the files that this must write with cp and sync. It needs 10 GB
-// under the folder that ONNXLOSS_BENCH_FILES names.
+// BenchmarkFiles attaches a loss to large models with the command, in a process of its
+// own, and in every round copies the files that this must write with cp and sync. It
+// needs 10 GB on a disk, in the folder that ONNXLOSS_BENCH_FILES names.
 func BenchmarkFiles(b *testing.B) {
 	under := os.Getenv("ONNXLOSS_BENCH_FILES")
 	if under == "" {
@@ -20,85 +19,82 @@ func BenchmarkFiles(b *testing.B) {
 	}
 	inline := perceptron{layers: 22, width: 4096}
 	external := perceptron{layers: 45, width: 4096, external: true}
-	for _, test := range []struct {
-		name   string
-		model  perceptron
-		flags  []string
-		to     string   // folder that is written to, from the model's
-		writes []string // files that must be written
-	}{
-		{"inline", inline, nil, "to", []string{"model.onnx"}},
-		{"external-copy", external, []string{"--external", "copy"}, "to", []string{"model.onnx", weightsFile}},
-		{"external-link", external, []string{"--external", "link"}, "to", []string{"model.onnx"}},
-		{"external-keep", external, []string{"--external", "keep"}, "", []string{"model.onnx"}},
-	} {
-		b.Run(test.name, func(b *testing.B) {
-			dir, err := os.MkdirTemp(under, "onnxloss-bench-")
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.Cleanup(func() { os.RemoveAll(dir) })
-			test.model.write(b, filepath.Join(dir, "model.onnx"))
-			attach := append([]string{"attach", filepath.Join(dir, "model.onnx"), "mse", "-o", filepath.Join(dir, test.to, "out.onnx")}, test.flags...)
-			var ours, theirs []time.Duration
-			var peak int64
-			for b.Loop() {
-				theirs = append(theirs, measured(b, dir, copies(dir, test.writes)))
-				p := newProcess(b, attach...)
-				ours = append(ours, measured(b, dir, func() { p.mustHold(b) }))
-				n, _ := p.peakBytes(b)
-				peak = max(peak, n)
-			}
-			b.ReportMetric(0, "ns/op") // of both together, which says nothing
-			b.ReportMetric(milliseconds(median(ours)), "attach-ms")
-			b.ReportMetric(milliseconds(median(theirs)), "cp-ms")
-			b.ReportMetric(float64(median(ours))/float64(median(theirs)), "ratio")
-			b.ReportMetric(float64(slices.Max(ours))/float64(slices.Min(theirs)), "worst-ratio")
-			if runtime.GOOS == "linux" {
-				b.ReportMetric(float64(peak)/1e6, "peak-MB")
-			}
-		})
-	}
+	b.Run("inline", func(b *testing.B) {
+		files := newBenchFiles(b, under, inline)
+		b.Run("write", func(b *testing.B) { files.run(b, "to", []string{"model.onnx"}) })
+	})
+	b.Run("external", func(b *testing.B) {
+		files := newBenchFiles(b, under, external)
+		b.Run("copy", func(b *testing.B) { files.run(b, "to", []string{"model.onnx", weightsFile}, "--external", "copy") })
+		b.Run("link", func(b *testing.B) { files.run(b, "to", []string{"model.onnx"}, "--external", "link") })
+		b.Run("keep", func(b *testing.B) { files.run(b, ".", []string{"model.onnx"}, "--external", "keep") })
+	})
 }
 
-// measured times what writes to the folder "to" or the file "out.onnx", both of which
-// it removes before, with nothing left for the disk to do.
-func measured(b *testing.B, dir string, write func()) time.Duration {
+// benchFiles is a folder with a model, and with a folder "to" that is written into.
+type benchFiles string
+
+func newBenchFiles(b *testing.B, under string, model perceptron) benchFiles {
 	b.Helper()
-	b.StopTimer()
-	defer b.StartTimer()
-	if err := os.RemoveAll(filepath.Join(dir, "to")); err != nil {
+	dir, err := os.MkdirTemp(under, "onnxloss-bench-")
+	if err != nil {
 		b.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(dir, "to"), 0o755); err != nil {
-		b.Fatal(err)
+	b.Cleanup(func() { os.RemoveAll(dir) })
+	model.write(b, filepath.Join(dir, "model.onnx"))
+	return benchFiles(dir)
+}
+
+// run reports the medians of all rounds in milliseconds, that of the rounds' ratios,
+// and the most memory that attach had. Files are copied into "to" and attach writes
+// out.onnx in the folder that is given.
+func (f benchFiles) run(b *testing.B, folder string, copied []string, flags ...string) {
+	attach := append([]string{"attach", filepath.Join(string(f), "model.onnx"), "mse", "-o", filepath.Join(string(f), folder, "out.onnx")}, flags...)
+	var ours, theirs, unsynced, ratios []float64
+	var peak int64
+	for b.Loop() {
+		f.clear(b)
+		p := newProcess(b, attach...)
+		ours = append(ours, milliseconds(func() { p.mustHold(b) }))
+		n, _ := p.peakBytes(b)
+		peak = max(peak, n)
+
+		f.clear(b)
+		cp := milliseconds(func() { f.shell(b, `cp "$@" to`, copied) })
+		sync := milliseconds(func() { f.shell(b, `cd to && sync "$@"`, copied) })
+		unsynced, theirs = append(unsynced, cp), append(theirs, cp+sync)
+		ratios = append(ratios, ours[len(ours)-1]/(cp+sync))
 	}
-	if err := os.RemoveAll(filepath.Join(dir, "out.onnx")); err != nil {
-		b.Fatal(err)
+	b.ReportMetric(0, "ns/op") // of both together, which says nothing
+	b.ReportMetric(median(ours), "attach-ms")
+	b.ReportMetric(median(theirs), "cp-sync-ms")
+	b.ReportMetric(median(unsynced), "cp-alone-ms")
+	b.ReportMetric(median(ratios), "ratio")
+	b.ReportMetric(float64(peak)/1e6, "peak-MB")
+}
+
+// clear removes what was written, and leaves the disk nothing to do.
+func (f benchFiles) clear(b *testing.B) {
+	b.Helper()
+	f.shell(b, `rm -rf to out.onnx && mkdir to && sync`, nil)
+}
+
+func (f benchFiles) shell(b *testing.B, script string, args []string) {
+	b.Helper()
+	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, args...)...)
+	cmd.Dir = string(f)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%s: %v, %s", script, err, out)
 	}
-	if err := exec.Command("sync").Run(); err != nil {
-		b.Fatal(err)
-	}
+}
+
+func milliseconds(do func()) float64 {
 	start := time.Now()
-	write()
-	return time.Since(start)
+	do()
+	return time.Since(start).Seconds() * 1e3
 }
 
-// copies has cp copy files, and sync put them onto the disk, as attach does.
-func copies(dir string, files []string) func() {
-	script := `cp "$@" to && cd to && sync "$@"`
-	return func() {
-		cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, files...)...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			panic(string(out))
-		}
-	}
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
 }
-
-func median(times []time.Duration) time.Duration {
-	slices.Sort(times)
-	return times[len(times)/2]
-}
-
-func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
