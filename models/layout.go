@@ -96,27 +96,15 @@ func (l *layout) read(f field) ([]byte, error) {
 	if f.bytes != nil {
 		return f.bytes, nil
 	}
-	return l.bytes([]field{f})
-}
-
-// bytes gives the bytes of pieces, one after the other.
-func (l *layout) bytes(pieces []field) ([]byte, error) {
 	from, err := l.source.open()
 	if err != nil {
 		return nil, err
 	}
-	data := make([]byte, sizeOf(pieces))
-	rest := data
-	for _, p := range pieces {
-		var into []byte
-		into, rest = rest[:p.size()], rest[p.size():]
-		if p.bytes != nil {
-			copy(into, p.bytes)
-		} else if n, err := from.ReadAt(into, p.start); n < len(into) {
-			return nil, errors.Join(err, from.Close())
-		}
+	bytes := make([]byte, f.size())
+	if n, err := from.ReadAt(bytes, f.start); n < len(bytes) {
+		return nil, errors.Join(err, from.Close())
 	}
-	return data, from.Close()
+	return bytes, from.Close()
 }
 
 // writeTo writes pieces.

@@ -263,7 +263,12 @@ func (m *Model) bytes() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.layout.bytes(pieces)
+	// ReadFrom wants a little more than what there is.
+	data := bytes.NewBuffer(make([]byte, 0, sizeOf(pieces)+bytes.MinRead))
+	if err := m.layout.writeTo(context.Background(), data, pieces); err != nil {
+		return nil, err
+	}
+	return data.Bytes(), nil
 }
 
 // Write writes what Bytes gives, and of a model that was opened no more than a little
