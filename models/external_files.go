@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/onnxloss/onnxloss/internal/atomicfile"
 )
@@ -52,10 +51,13 @@ type placing struct {
 // another folder. What is there already is never replaced. After an error all is as
 // before, and undo makes it so.
 func placeExternal(ctx context.Context, from, to string, names []string, how External) (undo func() error, err error) {
-	if how == KeepExternal && !sameFile(from, to) {
+	p := placing{how: how}
+	switch {
+	case how == KeepExternal && sameFile(from, to):
+		return p.undo, nil
+	case how == KeepExternal:
 		return nil, fmt.Errorf("they are to stay in %q, so that the model must be saved there too; do so, or choose copy or link", from)
 	}
-	p := placing{how: how}
 	if p.from, err = os.OpenRoot(from); err != nil {
 		return nil, err
 	}
@@ -95,9 +97,6 @@ func (p *placing) undo() (err error) {
 }
 
 func (p *placing) place(ctx context.Context, name string) error {
-	if p.how == KeepExternal {
-		return nil
-	}
 	source, err := p.from.Open(name)
 	if err != nil {
 		return err
@@ -107,13 +106,13 @@ func (p *placing) place(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if err := p.folders(name); err != nil { // before the name can mean anything
+		return err
+	}
 	if there, err := p.isThere(ctx, name, source, info); there || err != nil {
 		return err
 	}
-	if err := p.folders(filepath.Dir(name)); err != nil {
-		return err
-	}
-	target := filepath.Join(p.to.Name(), name)
+	target := p.target(name)
 	if p.how == LinkExternal {
 		err = p.link(name, target, info)
 	} else {
@@ -179,19 +178,29 @@ func atEnd(err error) bool {
 	return err == nil || err == io.EOF || err == io.ErrUnexpectedEOF
 }
 
-// folders makes a folder and those that it is in.
+// folders makes the folders on the way to a file, also those that the name leaves
+// again, as a/../b does.
 func (p *placing) folders(name string) error {
-	parts := strings.Split(name, string(filepath.Separator))
-	for i := range parts {
-		folder := filepath.Join(parts[:i+1]...)
+	for i := range name {
+		folder := name[:i]
+		if !os.IsPathSeparator(name[i]) || folder == "" || !isName(filepath.Base(folder)) {
+			continue
+		}
 		switch err := p.to.Mkdir(folder, 0o755); {
 		case err == nil:
-			p.made = append(p.made, filepath.Join(p.to.Name(), folder))
+			p.made = append(p.made, p.target(folder))
 		case !errors.Is(err, fs.ErrExist):
 			return err
 		}
 	}
 	return nil
+}
+
+func isName(part string) bool { return part != "." && part != ".." }
+
+// target is where a file goes, as the system follows the name.
+func (p *placing) target(name string) string {
+	return p.to.Name() + string(filepath.Separator) + name
 }
 
 // link makes a hard link to the file itself, where the name is a symbolic link too.

@@ -189,6 +189,24 @@ func TestEveryFileIsFoundWhereTensorsHaveOneName(t *testing.T) {
 	wantTree(t, to, "data", "model.onnx", "sub", filepath.Join("sub", "data"))
 }
 
+func TestRoundaboutNamesLeadToTheDataInAnotherFolder(t *testing.T) {
+	for _, how := range []models.External{models.CopyExternal, models.LinkExternal} {
+		p := small(apart("./sub/../data", "4", "8"))
+		model, to := folder(t, p), t.TempDir()
+		if err := model.SaveAs(t.Context(), filepath.Join(to, "model.onnx"), how); err != nil {
+			t.Fatal(err)
+		}
+		wantTree(t, to, "data", "model.onnx", "sub")
+		if !proto.Equal(whole(t, open(t, filepath.Join(to, "model.onnx"))), small(weight())) {
+			t.Error("the data have changed")
+		}
+		to = t.TempDir()
+		write(t, filepath.Join(to, "data"), []byte("other"))
+		wantError(t, model.SaveAs(t.Context(), filepath.Join(to, "model.onnx"), how), "has another of this name")
+		wantTree(t, to, "data")
+	}
+}
+
 func TestWhatIsThereIsNotReplaced(t *testing.T) {
 	flipped := func(t *testing.T, from, to string) {
 		data := read(t, from, "a.bin")

@@ -17,7 +17,7 @@ func BenchmarkFiles(b *testing.B) {
 	if under == "" {
 		b.Skip("it writes 10 GB; name a folder on a disk in ONNXLOSS_BENCH_FILES")
 	}
-	inline := perceptron{layers: 22, width: 4096}
+	inline := perceptron{layers: 23, width: 4096}
 	external := perceptron{layers: 45, width: 4096, external: true}
 	b.Run("inline", func(b *testing.B) {
 		files := newBenchFiles(b, under, inline)
