@@ -9,6 +9,7 @@ package models
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -246,30 +247,63 @@ func (m *Model) Opset() int {
 
 // Bytes serialises the model. External data stay references.
 func (m *Model) Bytes() ([]byte, error) {
-	var data bytes.Buffer
-	if err := m.write(&data); err != nil {
+	data, err := m.bytes()
+	if err != nil {
 		return nil, fmt.Errorf("models: serialise: %w", err)
+	}
+	return data, nil
+}
+
+func (m *Model) bytes() ([]byte, error) {
+	if m.layout == nil {
+		return m.marshal()
+	}
+	pieces, err := m.layout.pieces()
+	if err != nil {
+		return nil, err
+	}
+	// ReadFrom wants a little more than what there is.
+	data := bytes.NewBuffer(make([]byte, 0, sizeOf(pieces)+bytes.MinRead))
+	if err := m.layout.writeTo(context.Background(), data, pieces); err != nil {
+		return nil, err
 	}
 	return data.Bytes(), nil
 }
 
-// write writes the model: what was read as it was, what was made in a form that is
-// the same each time.
-func (m *Model) write(w io.Writer) error {
-	if m.layout != nil {
-		return m.layout.writeTo(w)
+// Write writes what Bytes gives, and of a model that was opened no more than a little
+// at a time is in memory. A cancelled ctx ends it.
+func (m *Model) Write(ctx context.Context, w io.Writer) error {
+	if err := m.write(ctx, w); err != nil {
+		return fmt.Errorf("models: write: %w", err)
 	}
+	return nil
+}
+
+func (m *Model) write(ctx context.Context, w io.Writer) error {
+	if m.layout == nil {
+		data, err := m.marshal()
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(data)
+		return err
+	}
+	pieces, err := m.layout.pieces()
+	if err != nil {
+		return err
+	}
+	return m.layout.writeTo(ctx, w, pieces)
+}
+
+// marshal serialises a model that was made here, in a form that is the same each
+// time.
+func (m *Model) marshal() ([]byte, error) {
 	whole, err := m.withNumbers()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if size := proto.Size(whole); size > maxBytes {
-		return tooLong(int64(size))
+		return nil, tooLong(int64(size))
 	}
-	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(whole)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(data)
-	return err
+	return proto.MarshalOptions{Deterministic: true}.Marshal(whole)
 }
