@@ -46,6 +46,28 @@ type Tensor struct {
 	Name  string
 	DType ops.DType
 	Shape ops.Shape
+	// Other is the type of what is no tensor, such as "sequence of float32[N,3]"; ""
+	// for a tensor.
+	Other string
+}
+
+// Type writes what the tensor is, such as "float32[N,3]"; "?" is what the model does
+// not say.
+func (t Tensor) Type() string {
+	if t.Other != "" {
+		return t.Other
+	}
+	return tensorType(t.DType, t.Shape)
+}
+
+func tensorType(dtype ops.DType, shape ops.Shape) string {
+	if dtype != ops.Undefined {
+		return dtype.String() + shape.String()
+	}
+	if shape.Known() {
+		return "?" + shape.String()
+	}
+	return "?"
 }
 
 // Open reads a model file but for the weights in it, which stay there, as external
@@ -207,11 +229,36 @@ func (m *Model) Tensor(name string) (Tensor, bool) {
 
 func fromInfo(info *onnxpb.ValueInfoProto) Tensor {
 	t := Tensor{Name: info.GetName()}
-	if tensor := info.GetType().GetTensorType(); tensor != nil {
-		t.DType = ops.DType(tensor.GetElemType())
-		t.Shape = withoutNegative(ops.ShapeOf(tensor))
+	switch kind := info.GetType(); kind.GetValue().(type) {
+	case nil:
+	case *onnxpb.TypeProto_TensorType:
+		t.DType, t.Shape = ofTensor(kind.GetTensorType())
+	default:
+		t.Other = otherType(kind)
 	}
 	return t
+}
+
+func ofTensor(t *onnxpb.TypeProto_Tensor) (ops.DType, ops.Shape) {
+	return ops.DType(t.GetElemType()), withoutNegative(ops.ShapeOf(t))
+}
+
+// otherType writes a type of any kind.
+func otherType(t *onnxpb.TypeProto) string {
+	switch t.GetValue().(type) {
+	case *onnxpb.TypeProto_TensorType:
+		return tensorType(ofTensor(t.GetTensorType()))
+	case *onnxpb.TypeProto_SequenceType:
+		return "sequence of " + otherType(t.GetSequenceType().GetElemType())
+	case *onnxpb.TypeProto_OptionalType:
+		return "optional " + otherType(t.GetOptionalType().GetElemType())
+	case *onnxpb.TypeProto_MapType:
+		return "map from " + ops.DType(t.GetMapType().GetKeyType()).String() + " to " + otherType(t.GetMapType().GetValueType())
+	case *onnxpb.TypeProto_SparseTensorType:
+		sparse := t.GetSparseTensorType()
+		return "sparse " + tensorType(ofTensor(&onnxpb.TypeProto_Tensor{ElemType: sparse.ElemType, Shape: sparse.Shape}))
+	}
+	return "?"
 }
 
 func fromDims(dims []int64) ops.Shape {
