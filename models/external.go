@@ -239,7 +239,7 @@ func size(t *onnxpb.TensorProto) (n int64, known bool, err error) {
 	return n, true, nil
 }
 
-// finder collects tensors.
+// finder collects tensors with external data.
 type finder []*onnxpb.TensorProto
 
 func (f *finder) graph(g *onnxpb.GraphProto) {
@@ -275,7 +275,7 @@ func (f *finder) sparse(tensors ...*onnxpb.SparseTensorProto) {
 
 func (f *finder) tensors(tensors ...*onnxpb.TensorProto) {
 	for _, t := range tensors {
-		if t != nil {
+		if t.GetDataLocation() == onnxpb.TensorProto_EXTERNAL {
 			*f = append(*f, t)
 		}
 	}

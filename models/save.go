@@ -130,13 +130,6 @@ func sameFile(a, b string) bool {
 // external lists the tensors, wherever they are in the model, whose data are
 // outside of the message.
 func external(model *onnxpb.ModelProto) []*onnxpb.TensorProto {
-	return slices.DeleteFunc(stored(model), func(t *onnxpb.TensorProto) bool {
-		return t.GetDataLocation() != onnxpb.TensorProto_EXTERNAL
-	})
-}
-
-// stored lists the tensors, wherever they are in the model.
-func stored(model *onnxpb.ModelProto) []*onnxpb.TensorProto {
 	var found finder
 	found.graph(model.GetGraph())
 	for _, f := range model.GetFunctions() {

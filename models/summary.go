@@ -2,6 +2,7 @@ package models
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -163,18 +164,21 @@ func (o OperatorCount) quantizes() bool {
 // countNumbers counts what tensors hold.
 func (s *Summary) countNumbers(m *Model) {
 	types, files := map[ops.DType]TensorCount{}, map[string]FileCount{}
-	folder := openFolder(m.Path)
-	defer folder.close()
+	root, err := os.OpenRoot(filepath.Dir(m.Path))
+	if err == nil {
+		defer root.Close()
+	}
 	for _, t := range stored(m.Proto) {
-		count, err := holds(t)
+		count, problem := holds(t)
 		location := ""
 		if t.GetDataLocation() == onnxpb.TensorProto_EXTERNAL && !inOwnFile(t) {
-			p, notThere := folder.find(t)
-			location, err = p.location, cmp.Or(err, notThere)
+			var missing error
+			location, missing = locate(m.Path, root, t)
+			problem = cmp.Or(problem, missing)
 		}
 		file := files[location]
-		if file.Problem == nil && err != nil {
-			file.Problem = fmt.Errorf("tensor %q: %w", t.GetName(), err)
+		if file.Problem == nil && problem != nil {
+			file.Problem = fmt.Errorf("tensor %q: %w", t.GetName(), problem)
 		}
 		file.Location, file.TensorCount = location, file.plus(count)
 		files[location] = file
@@ -192,37 +196,47 @@ func (s *Summary) countNumbers(m *Model) {
 	}
 }
 
-// folder is where a model's external data are looked for.
-type folder struct {
-	root *os.Root
-	err  error
-}
-
-func openFolder(model string) folder {
-	if model == "" {
-		return folder{err: fmt.Errorf("its data are in another file, and the model was not read from a folder")}
-	}
-	root, err := os.OpenRoot(filepath.Dir(model))
-	return folder{root, err}
-}
-
-func (f folder) close() {
-	if f.root != nil {
-		f.root.Close() // it was only looked at
-	}
-}
-
-// find tells where a tensor's data should be, and why they cannot be had there.
-func (f folder) find(t *onnxpb.TensorProto) (place, error) {
+// locate tells which file a tensor's data are in, and why they cannot be had there.
+func locate(model string, root *os.Root, t *onnxpb.TensorProto) (location string, err error) {
 	p, err := placeOf(t)
 	switch {
 	case err != nil:
-	case f.err != nil:
-		err = f.err
+	case model == "" || root == nil:
+		err = errors.New("its data are in another file, and the model was not read from a folder")
 	default:
-		_, err = p.check(f.root, t)
+		_, _, err = find(root, t)
 	}
-	return p, err
+	return p.location, err
+}
+
+// stored lists the tensors of a model, wherever they are.
+func stored(model *onnxpb.ModelProto) (tensors []*onnxpb.TensorProto) {
+	sparse := func(list ...*onnxpb.SparseTensorProto) {
+		for _, t := range list {
+			tensors = append(tensors, t.GetValues(), t.GetIndices())
+		}
+	}
+	graph := func(g *onnxpb.GraphProto) {
+		tensors = append(tensors, g.GetInitializer()...)
+		sparse(g.GetSparseInitializer()...)
+	}
+	node := func(n *onnxpb.NodeProto) {
+		for _, a := range n.GetAttribute() {
+			tensors = append(append(tensors, a.GetT()), a.GetTensors()...)
+			sparse(a.GetSparseTensors()...)
+			sparse(a.GetSparseTensor())
+		}
+		for _, g := range subgraphs(n) {
+			graph(g)
+		}
+	}
+	graph(model.GetGraph())
+	eachNode(model.GetGraph().GetNode(), node)
+	for _, f := range model.GetFunctions() {
+		node(&onnxpb.NodeProto{Attribute: f.GetAttributeProto()})
+		eachNode(f.GetNode(), node)
+	}
+	return slices.DeleteFunc(tensors, func(t *onnxpb.TensorProto) bool { return t == nil })
 }
 
 func (c TensorCount) plus(d TensorCount) TensorCount {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -168,12 +167,8 @@ func inspect(model *models.Model, path string) inspection {
 		Candidates: candidates(model), Losses: []carriedJSON{}, Layers: []tensorJSON{}, Problems: []string{},
 	}
 	for _, f := range summary.Files {
-		switch {
-		case f.Problem == nil:
-		case f.Location == "":
+		if f.Problem != nil {
 			about.Problems = append(about.Problems, f.Problem.Error())
-		default:
-			about.Problems = append(about.Problems, fmt.Sprintf("file %q: %v", f.Location, f.Problem))
 		}
 	}
 	about.addLosses(model)

@@ -97,7 +97,7 @@ func TestInspectShowsWhatAModelConsistsOf(t *testing.T) {
 			"stored      in the model's own file: 3.9 KiB, 1,000 numbers in 1 tensor\n",
 			"stored      none.bin: 19.5 KiB, 5,000 numbers in 1 tensor\n",
 			"defaults    1 initializer listed among the inputs",
-			"PROBLEMS\n  file \"none.bin\": tensor \"none.bin\": no such file",
+			"PROBLEMS\n  tensor \"none.bin\": file \"none.bin\": no such file",
 		}},
 		"no tensor": {with(func(m *onnxpb.ModelProto) {
 			m.Graph.Output[0].Type = &onnxpb.TypeProto{Value: &onnxpb.TypeProto_SequenceType{SequenceType: &onnxpb.TypeProto_Sequence{ElemType: m.Graph.Input[0].Type}}}
