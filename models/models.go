@@ -23,6 +23,18 @@ import (
 	"github.com/onnxloss/onnxloss/ops"
 )
 
+// New makes a model of an opset, with the oldest IR version for that, which has no
+// inputs, nodes and outputs yet: Edit puts them in, and export.CheckModel proves the
+// result.
+func New(opset int) *Model {
+	return &Model{Proto: &onnxpb.ModelProto{
+		IrVersion:    proto.Int64(ops.MinIR(opset)),
+		ProducerName: proto.String("onnxloss"),
+		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(int64(opset))}},
+		Graph:        &onnxpb.GraphProto{Name: proto.String("graph")},
+	}}
+}
+
 // maxBytes is the most that one protobuf message can be.
 const maxBytes = math.MaxInt32
 

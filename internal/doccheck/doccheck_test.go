@@ -8,6 +8,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,6 +69,34 @@ func TestAnExampleThatDoesNotRunIsNone(t *testing.T) {
 	if hasExample([]*ast.File{silent}, false) || !hasExample([]*ast.File{silent}, true) || !hasExample([]*ast.File{runs}, false) {
 		t.Error("an example is taken for what it is not")
 	}
+}
+
+func TestReadmeShowsLinesOfAnExample(t *testing.T) {
+	readme, example := read(t, "README.md"), read(t, "export/example_test.go")
+	_, code, _ := strings.Cut(readme, "\n```go\n")
+	code, _, found := strings.Cut(code, "```")
+	if !found {
+		t.Fatal("README.md has no Go code")
+	}
+	lines := map[string]bool{"": true}
+	for line := range strings.Lines(example) {
+		lines[strings.TrimSpace(line)] = true
+	}
+	for line := range strings.Lines(code) {
+		line, _, _ = strings.Cut(line, "//")
+		if !lines[strings.TrimSpace(line)] {
+			t.Errorf("the example of package export does not have %q", line)
+		}
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 func parse(t *testing.T, source string) *ast.File {
