@@ -33,7 +33,8 @@ func ParseReduction(name string) (Reduction, error) {
 
 // Evaluate computes the loss in float64. With reduction None the result has one
 // element a term, else it is a scalar. The mean over no terms, or over terms whose
-// weights sum to zero, is NaN.
+// weights sum to zero, is NaN. The parameters come from Params. It is an error where
+// CheckInputs or CheckReduction refuses, or the loss has no value for such inputs.
 func (l *Loss) Evaluate(in Values, p Params, r Reduction) (Array, error) {
 	if err := l.CheckReduction(r); err != nil {
 		return Array{}, err
@@ -68,7 +69,7 @@ func (l *Loss) CheckReduction(r Reduction) error {
 	return nil
 }
 
-// Terms computes the unreduced loss and its weights in float64.
+// Terms computes the unreduced loss and its weights in float64, after CheckInputs.
 func (l *Loss) Terms(in Values, p Params) (Terms, error) {
 	if err := l.CheckInputs(in, p); err != nil {
 		return Terms{}, err
@@ -81,7 +82,7 @@ func (l *Loss) Terms(in Values, p Params) (Terms, error) {
 }
 
 // EvaluateGradient computes the gradient of the reduced loss in float64, for every
-// input that it has a derivative for. For None, upstream has the loss's shape and
+// input that it has a derivative for, by name and in the input's shape. For None, upstream has the loss's shape and
 // weighs its terms; nil stands for ones. For Mean and Sum upstream must be nil.
 // The weights of a mean are taken as constants.
 func (l *Loss) EvaluateGradient(in Values, p Params, r Reduction, upstream *Array) (Values, error) {

@@ -16,8 +16,8 @@ import (
 )
 
 // Edit changes a copy of a model. What it does not touch is written as it was read,
-// byte for byte, and weights stay where they are. The messages that are put in
-// must not be changed afterwards.
+// byte for byte, and weights stay where they are. The messages that are put in, which
+// package ops makes (Builder.Finish, ValueInfo), must not be changed afterwards.
 type Edit struct {
 	model *Model
 	err   error

@@ -1,5 +1,13 @@
-// Package models handles trained models as files: open, inspect, save. Weights
-// may be in the file or, as large models have them, in files beside it.
+// Package models handles trained models as ONNX files: open, look into, change, save.
+//
+//	model, err := models.Open("classifier.onnx")
+//	model.Inputs(), model.Outputs() // names, types and shapes
+//	model.Summary()                 // operators, weights, where they are from
+//	err = model.Save("copy.onnx")
+//
+// Weights are not read: they stay in the file or, as large models have them, in files
+// beside it, and are written as the bytes that they were. Edit changes a copy of a
+// model and leaves everything else as it is, to the byte.
 //
 // It also makes a network that was trained for something else serve as the features
 // of a loss: Layers lists its tensors, Cut ends it at some of them, Twin applies it
@@ -44,6 +52,10 @@ type Model struct {
 	// file: there they look like external data of the file itself. It is there to be
 	// read; what is changed in the Proto of a model that was opened or parsed is not
 	// written. See Edit.
+	//
+	// Other modules cannot name its type but can read its fields, as in
+	// model.Proto.GetGraph().GetNode(). Bytes and Parse are the way to and from any
+	// other package for ONNX messages.
 	Proto *onnxpb.ModelProto
 	// Path is the file, "" where there is none. External data are looked for in
 	// its folder.
