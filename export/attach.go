@@ -58,6 +58,10 @@ func attach(model *models.Model, loss *losses.Loss, p losses.Params, o AttachOpt
 // attach puts one loss onto the host and says what it did. It leaves the metadata
 // alone.
 func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Description, error) {
+	p, err := loss.Params(p)
+	if err != nil {
+		return Description{}, err
+	}
 	inputs, err := chosenInputs(loss, p, append(slices.Clone(o.With), boundNames(o.Bind)...))
 	if err != nil {
 		return Description{}, err
