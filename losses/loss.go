@@ -19,7 +19,6 @@ package losses
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/onnxloss/onnxloss/internal/spelling"
@@ -203,13 +202,12 @@ func Find(name string) (*Loss, error) {
 			return l, nil
 		}
 	}
-	known := make([]string, 0, len(All()))
+	var known []string
 	for _, l := range All() {
 		known = append(known, l.Command())
 	}
 	if close := spelling.Closest(name, known); close != "" {
 		return nil, fmt.Errorf("losses: unknown loss %q; did you mean %q?", name, close)
 	}
-	slices.Sort(known)
-	return nil, fmt.Errorf("losses: unknown loss %q; known are %s", name, strings.Join(known, ", "))
+	return nil, fmt.Errorf("losses: unknown loss %q, and none has a name like it", name)
 }

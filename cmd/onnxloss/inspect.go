@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,7 @@ func newInspect() *cobra.Command {
 	var asJSON, layers, all bool
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL",
-		Short: "Show what a model consists of, what a loss can be bound to, and its losses",
+		Short: "Show what a model consists of, and the losses on it",
 		Long: `Show what a model consists of: where it is from, what it reads and gives, its
 operators, functions and subgraphs, how large its weights are and in which files
 they lie. CANDIDATES are the tensors that a loss's prediction can be bound to;
@@ -134,9 +135,10 @@ type tensorJSON struct {
 }
 
 type carriedJSON struct {
-	Loss      string            `json:"loss"`
-	Output    string            `json:"output"`
-	Weight    float64           `json:"weight"`
+	Loss   string `json:"loss"`
+	Output string `json:"output"`
+	// Weight is the factor in the total; it is left out where there is none.
+	Weight    *float64          `json:"weight,omitempty"`
 	Inputs    map[string]string `json:"inputs"`
 	Params    losses.Params     `json:"parameters"`
 	Form      export.Form       `json:"form"`
@@ -144,7 +146,19 @@ type carriedJSON struct {
 	DType     string            `json:"dtype"`
 	Reduction losses.Reduction  `json:"reduction"`
 	Attached  bool              `json:"attached"`
+	factor    string            // as it is printed; "" for a loss that is in no total
 	loss      *losses.Loss
+}
+
+func newCarriedJSON(c export.Composition, d export.Description) carriedJSON {
+	carried := carriedJSON{
+		Loss: d.Loss.Command(), Output: d.Output, Inputs: d.Inputs, Params: d.Params,
+		Form: d.Form, Opset: d.Opset, DType: d.DType.String(), Reduction: d.Reduction, Attached: d.Attached, loss: d.Loss,
+	}
+	if c.Total != "" {
+		carried.Weight, carried.factor = &d.Weight, fmt.Sprintf("%g", d.Weight)
+	}
+	return carried
 }
 
 func inspect(model *models.Model, path string) inspection {
@@ -193,12 +207,7 @@ func (about *inspection) addLosses(model *models.Model) {
 		return
 	}
 	about.Total = carried.Total
-	about.Losses = each(carried.Terms, func(d export.Description) carriedJSON {
-		return carriedJSON{
-			d.Loss.Command(), d.Output, d.Weight, d.Inputs, d.Params,
-			d.Form, d.Opset, d.DType.String(), d.Reduction, d.Attached, d.Loss,
-		}
-	})
+	about.Losses = each(carried.Terms, func(d export.Description) carriedJSON { return newCarriedJSON(carried, d) })
 }
 
 // each turns the elements of a list into others. The list is never nil, which JSON

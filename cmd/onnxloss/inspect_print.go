@@ -203,7 +203,7 @@ func (f functionJSON) row() []string {
 // lossRows describes the losses in the order in which they were attached.
 func (about inspection) lossRows() [][]string {
 	rows := each(about.Losses, func(l carriedJSON) []string {
-		return []string{quoted(l.Output), l.text(about.Total != "")}
+		return []string{quoted(l.Output), l.text()}
 	})
 	if about.Total != "" {
 		rows = append(rows, []string{quoted(about.Total), "the weighted sum of these"})
@@ -211,10 +211,10 @@ func (about inspection) lossRows() [][]string {
 	return rows
 }
 
-func (l carriedJSON) text(weighted bool) string {
+func (l carriedJSON) text() string {
 	facts := []string{l.Loss, string(l.Reduction), l.DType, "form " + string(l.Form), fmt.Sprintf("opset %d", l.Opset)}
-	if weighted {
-		facts = append(facts, fmt.Sprintf("weight %g", l.Weight))
+	if l.factor != "" {
+		facts = append(facts, "weight "+l.factor)
 	}
 	for _, p := range l.loss.Declare {
 		if value := l.Params[p.Name]; value != p.Default {
@@ -222,7 +222,7 @@ func (l carriedJSON) text(weighted bool) string {
 		}
 	}
 	var bound []string
-	for _, in := range l.loss.Inputs {
+	for _, in := range l.loss.InputsFor(l.Params) {
 		if tensor, ok := l.Inputs[in.Name]; ok {
 			bound = append(bound, in.Name+"="+quoted(tensor))
 		}

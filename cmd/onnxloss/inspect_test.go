@@ -145,8 +145,18 @@ func TestInspectShowsLossesWithWhatTheyAreBoundTo(t *testing.T) {
 	}
 	got := inspectJSON(t, "one.onnx").Losses
 	if len(got) != 1 || got[0].Loss != "sigmoid-focal" || got[0].Inputs["logits"] != "y" || got[0].Params["gamma"] != 1.5 ||
-		got[0].Form != export.Function || got[0].DType != "float32" || got[0].Reduction != losses.Sum || got[0].Weight != 1 || !got[0].Attached {
+		got[0].Form != export.Function || got[0].DType != "float32" || got[0].Reduction != losses.Sum || got[0].Weight != nil || !got[0].Attached {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// The target of a cross-entropy is declared twice, for indices and for distributions.
+func TestInspectShowsTheInputsThatTheLossHas(t *testing.T) {
+	t.Chdir(t.TempDir())
+	saveProto(t, "m.onnx", simple())
+	mustHold(t, "attach", "m.onnx", "softmax-cross-entropy", "-o", "one.onnx")
+	if page := mustHold(t, "inspect", "one.onnx"); strings.Count(page, "target=target") != 1 {
+		t.Errorf("got\n%s", page)
 	}
 }
 
@@ -179,7 +189,7 @@ func TestInspectShowsTheTotalOfSeveralLosses(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, page)
 		}
 	}
-	if about := inspectJSON(t, "both.onnx"); about.Total != "sum of all" || len(about.Losses) != 2 || about.Losses[1].Weight != 1.5 {
+	if about := inspectJSON(t, "both.onnx"); about.Total != "sum of all" || len(about.Losses) != 2 || *about.Losses[1].Weight != 1.5 {
 		t.Errorf("got %+v", about.Losses)
 	}
 }

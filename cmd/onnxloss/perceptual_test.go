@@ -29,7 +29,7 @@ func TestPerceptualIsMadeInspectedAndVerified(t *testing.T) {
 	if err := json.Unmarshal([]byte(mustHold(t, "inspect", "p.onnx", "--json")), &about); err != nil {
 		t.Fatal(err)
 	}
-	if about.Total != "loss" || len(about.Losses) != 3 || about.Losses[1].Weight != 0.5 || len(about.Outputs) != 5 {
+	if about.Total != "loss" || len(about.Losses) != 3 || about.Losses[1].Weight == nil || *about.Losses[1].Weight != 0.5 || len(about.Outputs) != 5 {
 		t.Errorf("inspect says %+v", about)
 	}
 	if report := mustHold(t, "verify", "p.onnx", "--engine", "interp"); !strings.Contains(report, "total-variation") {

@@ -35,6 +35,7 @@ type Engine interface {
 type Session interface {
 	// Run computes all outputs of the model, by name. Inputs are not changed.
 	Run(inputs map[string]Tensor) (map[string]Tensor, error)
+	// Close frees what the session holds. Results of earlier runs stay.
 	Close() error
 }
 
