@@ -58,8 +58,8 @@ const (
 	Boxes           Domain = "boxes, four numbers on the last axis, as the parameter boxes says"
 )
 
-// SpatialAxes, in place of an axis in a declared shape, stands for the number of
-// axes that an input [N,C,...] has after its first two.
+// SpatialAxes stands, in place of an axis in a declared shape, for the number of axes
+// that an input [N,C,...] has after its first two.
 const SpatialAxes = "rank-2"
 
 // Input declares one tensor that a loss reads. Its Name is the key in Values and the

@@ -256,6 +256,9 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got := model.Summary().Bytes; got != int64(len(encoded)) {
+			t.Fatalf("%d bytes are counted as %d", len(encoded), got)
+		}
 		again, err := models.Parse(encoded)
 		if err != nil {
 			t.Fatal(err)
