@@ -185,11 +185,15 @@ func (c countJSON) text() string {
 }
 
 func (t tensorJSON) row() []string {
-	return []string{quoted(t.Name), strings.TrimSpace(breakable(t.text) + " " + printable(t.Operator))}
+	text := breakable(t.text)
+	if t.Operator != "" {
+		text += ", " + printable(t.Operator)
+	}
+	return []string{quoted(t.Name), text}
 }
 
 func (c candidateJSON) row() []string {
-	return []string{quoted(c.Name), breakable(c.text) + " " + c.Why}
+	return []string{quoted(c.Name), breakable(c.text) + ", " + c.Why}
 }
 
 func (f functionJSON) row() []string {
@@ -249,6 +253,9 @@ func printable(text string) string {
 
 // breakable lets a type that is too long for a line be wrapped.
 func breakable(kind string) string {
+	if kind == "?" {
+		return "type unknown"
+	}
 	if utf8.RuneCountInString(kind) > columns/2 {
 		kind = strings.ReplaceAll(kind, ",", ", ")
 	}
