@@ -47,13 +47,12 @@ func ExampleBuilder() {
 
 // What an opset does not have is an error of Finish.
 func ExampleBuilder_Finish() {
-	b := ops.NewBuilder(10, "", nil)
-	x := b.Input("x", ops.Float32, ops.Shape{ops.Fixed(4)})
-	indices := b.Input("indices", ops.Int64, ops.Shape{ops.Fixed(2)})
-	y := b.Exp(b.GatherElements(x, indices, 0))
+	b := ops.NewBuilder(11, "", nil)
+	x := b.Input("x", ops.Int64, ops.Shape{ops.Fixed(4)})
+	y := b.Neg(b.Max(x, b.Int64s(0)))
 	_, err := b.Finish(y)
 	fmt.Println(err)
-	// Output: ops: GatherElements needs opset 11, got 10
+	// Output: ops: Max of int64 needs opset 12, got 11
 }
 
 func ExampleParseShape() {
