@@ -55,7 +55,7 @@ func (f field) is(p Part) bool { return f.number == p.number() && f.kind == prot
 func (f field) isGraph() bool { return f.number == fieldGraph && f.bytes == nil && f.end == 0 }
 
 // pieces lists what the model consists of, ranges that follow each other as one.
-func (l *layout) pieces() ([]field, error) {
+func (l *layout) pieces() []field {
 	var pieces []field
 	add := func(f field) {
 		last := len(pieces) - 1
@@ -78,6 +78,12 @@ func (l *layout) pieces() ([]field, error) {
 			add(inner)
 		}
 	}
+	return pieces
+}
+
+// writable is the pieces of a model that is not too long for a file.
+func (l *layout) writable() ([]field, error) {
+	pieces := l.pieces()
 	if size := sizeOf(pieces); size > maxBytes {
 		return nil, tooLong(size)
 	}
