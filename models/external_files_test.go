@@ -230,7 +230,13 @@ func TestWhatIsThereIsNotReplaced(t *testing.T) {
 		}, "escapes"},
 		"a folder somewhere":     {func(t *testing.T, _, to string) { symlink(t, t.TempDir(), filepath.Join(to, "deep")) }, "escapes"},
 		"a file for a folder":    {func(t *testing.T, _, to string) { write(t, filepath.Join(to, "deep"), nil) }, "not a directory"},
-		"a folder for the model": {func(t *testing.T, _, to string) { mkdir(t, filepath.Join(to, "model.onnx")) }, "it is a directory"},
+		"a folder for the model": {func(t *testing.T, _, to string) { mkdir(t, filepath.Join(to, "model.onnx")) }, "name a file"},
+		"a pipe for the model": {func(t *testing.T, _, to string) {
+			if err := exec.Command("mkfifo", filepath.Join(to, "model.onnx")).Run(); err != nil {
+				t.Skip("no pipes with names here: ", err)
+			}
+		}, "name a file"},
+		"a model that cannot take its name": {func(t *testing.T, _, to string) { symlink(t, "no/such", filepath.Join(to, "model.onnx")) }, "no such file"},
 	} {
 		for _, how := range []models.External{models.CopyExternal, models.LinkExternal} {
 			t.Run(name+", "+string(how), func(t *testing.T) {

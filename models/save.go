@@ -65,6 +65,9 @@ func (m *Model) placeExternal(ctx context.Context, path string, how External) (u
 	if m.Path == "" {
 		return nil, fmt.Errorf("tensor %q has its data in another file, and the model was not read from a folder; use Open", tensors[0].GetName())
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("tensor %q has its data in another file, which cannot be beside what is no file; name a file", tensors[0].GetName())
+	}
 	from, to := filepath.Dir(m.Path), filepath.Dir(path)
 	if how == "" && sameFile(from, to) {
 		how = KeepExternal
