@@ -71,19 +71,7 @@ func placeExternal(ctx context.Context, from, to string, names []string, how Ext
 			return nil, errors.Join(fmt.Errorf("file %q: %w", name, reason(err)), p.undo())
 		}
 	}
-	for folder := range p.changed() {
-		atomicfile.SyncFolder(folder)
-	}
 	return p.undo, nil
-}
-
-// changed gives the folders that something was put into.
-func (p *placing) changed() map[string]bool {
-	folders := map[string]bool{}
-	for _, path := range p.made {
-		folders[filepath.Dir(path)] = true
-	}
-	return folders
 }
 
 // undo takes away what was put there, but for folders that others use meanwhile.

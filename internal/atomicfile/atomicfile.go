@@ -2,8 +2,11 @@
 // never sees half of one, and a failure leaves what was there before.
 //
 // The bytes go to a file beside the one that is meant, which takes its name when it
-// is whole and on the disk. A process that is killed before that leaves this file; it
-// is called NAME.XXXXXXXXXXXXXXXX.tmp, with 16 hexadecimal digits, and can be deleted.
+// is whole. A process that is killed before that leaves this file; it is called
+// NAME.XXXXXXXXXXXXXXXX.tmp, with 16 hexadecimal digits, and can be deleted. A file that
+// replaces another is on the disk before it does, so that a system that fails leaves one
+// of both. A new one has nothing to lose, and gets to the disk when the system sees fit,
+// as a copy does: waiting for it would double the time that a large file takes.
 package atomicfile
 
 import (
@@ -43,7 +46,8 @@ type File struct {
 	file *os.File // nil when it is closed
 	// path is what the file will be called; "" where the bytes go straight to what has
 	// the name.
-	path string
+	path     string
+	replaces bool // another file of that name
 }
 
 // Create starts a file that Commit puts at path, in place of any file there, whose
@@ -76,6 +80,7 @@ func replace(path string, old fs.FileInfo) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.replaces = true
 	if err := f.file.Chmod(old.Mode().Perm()); err != nil { // umask takes some away
 		return nil, errors.Join(cause(err), f.Abort())
 	}
@@ -91,7 +96,7 @@ func open(name, path string, flags int, perm fs.FileMode) (*File, error) {
 	if err != nil {
 		return nil, cause(err)
 	}
-	return &File{file, path}, nil
+	return &File{file: file, path: path}, nil
 }
 
 // tempName keeps within the 255 bytes that a name can have.
@@ -145,14 +150,16 @@ func (f *File) Commit() error {
 		return f.close()
 	}
 	temp := f.file.Name()
-	err := cause(f.file.Sync()) // else a crash could leave the new name on an empty file
+	var err error
+	if f.replaces { // else the old name could end on an empty file
+		err = cause(f.file.Sync())
+	}
 	if err = errors.Join(err, f.close()); err == nil {
 		err = cause(os.Rename(temp, f.path))
 	}
 	if err != nil {
 		return errors.Join(err, cause(os.Remove(temp)))
 	}
-	SyncFolder(filepath.Dir(f.path))
 	return nil
 }
 
@@ -173,15 +180,6 @@ func (f *File) close() error {
 	err := f.file.Close()
 	f.file = nil
 	return cause(err)
-}
-
-// SyncFolder makes the names in a folder outlast a crash of the system. Not every
-// system can, and the files are whole either way, so that it does not fail.
-func SyncFolder(path string) {
-	if folder, err := os.Open(path); err == nil {
-		_ = folder.Sync()
-		_ = folder.Close()
-	}
 }
 
 // cause drops the path from an error of the file system.
