@@ -35,14 +35,16 @@ or characters that do not print.`,
 				return err
 			}
 			about := inspect(model, args[0])
-			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), about)
+			if asJSON || layers || all {
+				err = about.addLayers(model)
 			}
-			if layers && !all && len(about.Layers) == 0 {
-				_, err := model.Layers()
+			switch {
+			case asJSON:
+				return writeJSON(cmd.OutOrStdout(), about)
+			case layers && err != nil:
 				return err
 			}
-			return about.print(cmd.OutOrStdout(), layers || all, all)
+			return about.print(cmd.OutOrStdout(), all)
 		},
 	}
 	cmd.Flags().BoolVar(&layers, "layers", false, "list the tensors that the model computes too")
@@ -189,13 +191,18 @@ func inspect(model *models.Model, path string) inspection {
 		}
 	}
 	about.addLosses(model)
-	layers, _ := model.Layers() // a model need not have any
-	for _, l := range layers {
+	return about
+}
+
+// addLayers lists the layers, of which a model need not have any.
+func (about *inspection) addLayers(model *models.Model) error {
+	layers, err := model.Layers()
+	about.Layers = each(layers, func(l models.Layer) tensorJSON {
 		t := newTensorJSON(l.Tensor)
 		t.Operator = l.Op
-		about.Layers = append(about.Layers, t)
-	}
-	return about
+		return t
+	})
+	return err
 }
 
 // addLosses reads the metadata. What is wrong with them is no reason to show

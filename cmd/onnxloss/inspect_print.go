@@ -17,7 +17,7 @@ import (
 const fewest = 10
 
 // print writes what was found, laid out for columns.
-func (about inspection) print(w io.Writer, layers, all bool) error {
+func (about inspection) print(w io.Writer, all bool) error {
 	var page bytes.Buffer
 	fmt.Fprintln(&page, quoted(about.File))
 	if err := writeTable(&page, 2, about.facts(all)); err != nil {
@@ -27,12 +27,11 @@ func (about inspection) print(w io.Writer, layers, all bool) error {
 	if all {
 		few, defaults = math.MaxInt, about.Defaults
 	}
-	type part struct {
+	parts := []struct {
 		title string
 		rows  [][]string
 		few   int
-	}
-	parts := []part{
+	}{
 		{"INPUTS", each(about.Inputs, tensorJSON.row), few},
 		{"OUTPUTS", each(about.Outputs, tensorJSON.row), few},
 		{"INITIALIZERS THAT ARE INPUTS TOO", each(defaults, func(name string) []string { return []string{quoted(name)} }), few},
@@ -40,9 +39,7 @@ func (about inspection) print(w io.Writer, layers, all bool) error {
 		{"CANDIDATES FOR A PREDICTION", each(about.Candidates, candidateJSON.row), few},
 		{"LOSSES", about.lossRows(), math.MaxInt},
 		{"PROBLEMS", each(about.Problems, func(text string) []string { return []string{text} }), fewest},
-	}
-	if layers {
-		parts = append(parts, part{"LAYERS", each(about.Layers, tensorJSON.row), math.MaxInt})
+		{"LAYERS", each(about.Layers, tensorJSON.row), math.MaxInt},
 	}
 	for _, p := range parts {
 		if err := writePart(&page, p.title, p.rows, p.few); err != nil {

@@ -316,11 +316,14 @@ func TestInspectReadsEveryNodeTest(t *testing.T) {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
 		about := inspect(model, c.Name)
+		if err := about.addLayers(model); (err == nil) != (len(about.Layers) > 0) {
+			t.Errorf("%s: %d layers and %v", c.Name, len(about.Layers), err)
+		}
 		if about.Nodes == 0 || len(about.Outputs) == 0 || len(about.Problems) > 0 {
 			t.Errorf("%s: %+v", c.Name, about)
 		}
 		var page strings.Builder
-		if err := about.print(&page, true, true); err != nil || !strings.Contains(page.String(), "\nOUTPUTS\n") {
+		if err := about.print(&page, true); err != nil || !strings.Contains(page.String(), "\nOUTPUTS\n") {
 			t.Errorf("%s: %v\n%s", c.Name, err, page.String())
 		}
 	}
