@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
@@ -35,7 +36,7 @@ type AttachOptions struct {
 func Attach(model *models.Model, loss *losses.Loss, p losses.Params, o AttachOptions) (*models.Model, error) {
 	attached, err := attach(model, loss, p, o)
 	if err != nil {
-		return nil, fmt.Errorf("export: attach %s: %w", loss.Command(), err)
+		return nil, fmt.Errorf("export: attach %s: %w", loss.Command(), brief.Error(err))
 	}
 	return attached, nil
 }
@@ -172,6 +173,9 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	if known, err := DescribeAll(model); err == nil {
 		return nil, fmt.Errorf("the model already carries %s; detach it first, or attach both at once", known.Terms[0].Loss.Command())
 	}
+	for key := range metadata(model.Proto) { // they would mix with the new ones
+		return nil, fmt.Errorf("the model's metadata have %q, but describe no loss; take the entries that begin with %q out", keyPrefix+key, keyPrefix)
+	}
 	h := &host{
 		original: model, edit: model.Edit(), taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{},
 		outputs: graph.Output, removable: true,
@@ -210,13 +214,30 @@ func (h *host) raise(asked int) error {
 	case h.opset == own:
 		return nil
 	}
-	if own != 0 {
-		if err := h.original.CheckOpset(h.opset); err != nil {
+	if own == 0 {
+		if err := h.needsNoOperators(); err != nil {
 			return err
 		}
+	} else if err := h.original.CheckOpset(h.opset); err != nil {
+		return err
 	}
 	h.edit.SetOpset("", h.opset)
 	return nil
+}
+
+// needsNoOperators proves that no node needs the import that the loss brings.
+func (h *host) needsNoOperators() error {
+	for _, o := range h.original.Proto.OpsetImport {
+		if standardDomain(o.GetDomain()) == "" {
+			return errors.New("the model imports the standard operators without a version; export it again")
+		}
+	}
+	return eachNode(h.original.Proto.Graph.Node, 0, func(n *onnxpb.NodeProto) error {
+		if standardDomain(n.GetDomain()) == "" {
+			return fmt.Errorf("%s is of the standard operators, and the model imports no version of them", describeNode(n))
+		}
+		return nil
+	})
 }
 
 // hideOutputs leaves the loss as the only output.

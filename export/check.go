@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
@@ -16,7 +17,9 @@ import (
 // the stack or the day.
 const (
 	maxNesting  = 64      // subgraphs in subgraphs, functions that call functions
-	maxInferred = 1 << 18 // nodes looked at, functions counted at each call
+	maxInferred = 1 << 20 // nodes of functions and their operands, counted at each call
+	maxAxes     = 64      // of a shape that is followed
+	maxList     = 1024    // numbers of an attribute that is
 )
 
 // Check proves that a serialised model is sound: its IR version and its operator
@@ -36,7 +39,7 @@ func Check(model []byte) error {
 		return fmt.Errorf("export: check: not an ONNX file: %w", err)
 	}
 	if err := check(m); err != nil {
-		return fmt.Errorf("export: check: %w", err)
+		return fmt.Errorf("export: check: %w", brief.Error(err))
 	}
 	return nil
 }
@@ -44,7 +47,7 @@ func Check(model []byte) error {
 // CheckModel is Check for a model in memory.
 func CheckModel(model *models.Model) error {
 	if err := check(model.Proto); err != nil {
-		return fmt.Errorf("export: check: %w", err)
+		return fmt.Errorf("export: check: %w", brief.Error(err))
 	}
 	return nil
 }
@@ -217,8 +220,9 @@ func (c *checker) metadata() error {
 		}
 		c.made[n] = c.alone()
 	}
+	given := c.sources()
 	for _, d := range c.losses {
-		if err := c.bound(d, maker); err != nil {
+		if err := c.bound(d, maker, given); err != nil {
 			return err
 		}
 		c.collect(d, maker)
@@ -227,14 +231,13 @@ func (c *checker) metadata() error {
 }
 
 // bound proves that the tensors that the metadata speak of are there.
-func (c *checker) bound(d Description, maker map[string]*onnxpb.NodeProto) error {
+func (c *checker) bound(d Description, maker map[string]*onnxpb.NodeProto, given map[string]bool) error {
 	if opset := c.opsets[""]; opset != d.Opset {
 		return fmt.Errorf("the metadata say opset %d, but opset %d is imported", d.Opset, opset)
 	}
 	if maker[d.Output] == nil {
 		return fmt.Errorf("the metadata call %q the loss's tensor, but no node makes it", d.Output)
 	}
-	given := c.sources()
 	for input, tensor := range d.Inputs {
 		if maker[tensor] == nil && !given[tensor] {
 			return fmt.Errorf("the metadata bind the loss's input %q to tensor %q, which the graph does not have", input, tensor)

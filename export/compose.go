@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
@@ -28,7 +29,7 @@ type Term struct {
 func AttachAll(model *models.Model, terms []Term, total string) (*models.Model, error) {
 	attached, err := attachAll(model, terms, total)
 	if err != nil {
-		return nil, fmt.Errorf("export: attach: %w", err)
+		return nil, fmt.Errorf("export: attach: %w", brief.Error(err))
 	}
 	return attached, nil
 }

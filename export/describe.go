@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
@@ -154,7 +155,7 @@ func described(model *onnxpb.ModelProto) (Composition, error) {
 	}
 	c, err := describeAll(meta)
 	if err != nil {
-		return Composition{}, fmt.Errorf("export: metadata: %w", err)
+		return Composition{}, fmt.Errorf("export: metadata: %w", brief.Error(err))
 	}
 	return c, nil
 }

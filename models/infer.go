@@ -19,9 +19,20 @@ type fact struct {
 // and axes are far shorter.
 const longestInts = 64
 
-// mostCalls bounds the nodes of functions' bodies that are looked at: a file of a
-// few hundred bytes can nest functions so that they are called 2^30 times.
-const mostCalls = 100_000
+// mostCalls bounds the nodes of functions' bodies that are looked at, and their
+// operands: a file of a few hundred bytes can nest functions so that they are called
+// 2^30 times. deepestCalls bounds how many are on their way at a time.
+const (
+	mostCalls    = 400_000
+	deepestCalls = 64
+)
+
+// mostAxes is beyond the rank of any tensor that an engine takes. The shapes of others
+// are not followed, nor are longer lists of axes: each node would cost so much more.
+const (
+	mostAxes  = 64
+	mostParts = 1024
+)
 
 // inference finds facts about the tensors of a graph or of a function's body.
 type inference struct {
@@ -30,6 +41,7 @@ type inference struct {
 	functions  map[functionKey]*onnxpb.FunctionProto
 	attributes map[string]*onnxpb.AttributeProto // of the function call, nil for a graph
 	calls      *int
+	depth      int
 }
 
 // infer finds what is known of the tensors of the main graph. It follows what the
@@ -41,7 +53,7 @@ func infer(m *onnxpb.ModelProto) map[string]fact {
 	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.GetValueInfo(), graph.GetOutput(), graph.GetInput()} {
 		for _, info := range infos {
 			t := fromInfo(info)
-			declared[info.GetName()] = fact{dtype: t.DType, shape: t.Shape}
+			declared[info.GetName()] = fact{dtype: t.DType, shape: bounded(t.Shape)}
 		}
 	}
 	for _, info := range graph.GetInput() {
@@ -55,7 +67,7 @@ func infer(m *onnxpb.ModelProto) map[string]fact {
 		in.facts[t.GetName()] = f
 	}
 	for _, t := range graph.GetSparseInitializer() {
-		in.facts[t.GetValues().GetName()] = fact{dtype: ops.DType(t.GetValues().GetDataType()), shape: fromDims(t.GetDims())}
+		in.facts[t.GetValues().GetName()] = fact{dtype: ops.DType(t.GetValues().GetDataType()), shape: bounded(fromDims(t.GetDims()))}
 	}
 	for _, n := range graph.GetNode() {
 		for i, f := range in.node(n) {
@@ -88,6 +100,14 @@ func (f fact) completing(declared fact) fact {
 	return merged
 }
 
+// bounded leaves shapes of too many axes open.
+func bounded(s ops.Shape) ops.Shape {
+	if len(s) > mostAxes {
+		return nil
+	}
+	return s
+}
+
 func copyShape(s ops.Shape) ops.Shape {
 	if !s.Known() {
 		return nil
@@ -100,7 +120,9 @@ func (in *inference) node(n *onnxpb.NodeProto) []fact {
 	results := make([]fact, len(n.GetOutput()))
 	o := operation{op: n.GetOpType(), opset: in.opset, results: len(results), attributes: in.attributesOf(n)}
 	for _, name := range n.GetInput() {
-		o.inputs = append(o.inputs, in.facts[name])
+		f := in.facts[name]
+		f.shape = bounded(f.shape)
+		o.inputs = append(o.inputs, f)
 	}
 	switch f := in.functions[calledBy(n)]; {
 	case f != nil:
@@ -126,7 +148,13 @@ func (in *inference) attributesOf(n *onnxpb.NodeProto) map[string]*onnxpb.Attrib
 
 // call infers the results of a function.
 func (in *inference) call(f *onnxpb.FunctionProto, o operation) []fact {
-	body := &inference{opset: opsetOf(f.GetOpsetImport()), facts: map[string]fact{}, functions: in.functions, attributes: o.attributes, calls: in.calls}
+	if !in.afford(len(f.GetInput()) + len(f.GetOutput()) + len(f.GetAttributeProto()) + len(f.GetOpsetImport())) {
+		return nil
+	}
+	body := &inference{
+		opset: opsetOf(f.GetOpsetImport()), facts: map[string]fact{}, functions: in.functions,
+		attributes: o.attributes, calls: in.calls, depth: in.depth + 1,
+	}
 	for _, a := range f.GetAttributeProto() {
 		if o.attributes[a.GetName()] == nil {
 			o.attributes[a.GetName()] = a
@@ -136,7 +164,7 @@ func (in *inference) call(f *onnxpb.FunctionProto, o operation) []fact {
 		body.facts[name] = o.input(i)
 	}
 	for _, n := range f.GetNode() {
-		if *in.calls++; *in.calls > mostCalls {
+		if !in.afford(1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())) {
 			return nil
 		}
 		for i, result := range body.node(n) {
@@ -151,6 +179,12 @@ func (in *inference) call(f *onnxpb.FunctionProto, o operation) []fact {
 	return results
 }
 
+// afford counts what calls cost, and reports whether they may go on.
+func (in *inference) afford(cost int) bool {
+	*in.calls += cost
+	return *in.calls <= mostCalls && in.depth < deepestCalls
+}
+
 func opsetOf(imports []*onnxpb.OperatorSetIdProto) int {
 	for _, opset := range imports {
 		if standard(opset.GetDomain()) == "" {
@@ -161,8 +195,11 @@ func opsetOf(imports []*onnxpb.OperatorSetIdProto) int {
 }
 
 func factOf(t *onnxpb.TensorProto) fact {
-	f := fact{dtype: ops.DType(t.GetDataType()), shape: fromDims(t.GetDims())}
-	f.ints = intsOf(t, f)
+	f := fact{dtype: ops.DType(t.GetDataType())}
+	if len(t.GetDims()) <= mostAxes {
+		f.shape = fromDims(t.GetDims())
+		f.ints = intsOf(t, f)
+	}
 	return f
 }
 

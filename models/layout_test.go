@@ -187,7 +187,7 @@ func TestEditedModelsAreWrittenAsTheyAre(t *testing.T) {
 			e.Remove(models.Nodes, e.Len(models.Nodes)-1)
 		},
 		"hidden outputs": func(e *models.Edit) { e.HideOutputs(); e.AddOutputs(info) },
-		"shown outputs":  func(e *models.Edit) { e.ShowOutput(0, e.HideOutputs()[0]) },
+		"shown outputs":  func(e *models.Edit) { e.ShowOutputs(1, e.HideOutputs()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, filepath.Join(t.TempDir(), "model.onnx"), encode(t, heavy()))

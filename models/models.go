@@ -19,6 +19,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/ops"
 )
@@ -54,7 +55,7 @@ type Tensor struct {
 func Open(path string) (*Model, error) {
 	model, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("models: open %q: %w", path, err)
+		return nil, fmt.Errorf("models: open %q: %w", path, brief.Error(err))
 	}
 	return model, nil
 }
@@ -113,7 +114,7 @@ func reason(err error) error {
 func Parse(data []byte) (*Model, error) {
 	model, err := parse(bytes.NewReader(data), int64(len(data)), "", &source{data: data})
 	if err != nil {
-		return nil, fmt.Errorf("models: parse: %w", err)
+		return nil, fmt.Errorf("models: parse: %w", brief.Error(err))
 	}
 	return model, nil
 }

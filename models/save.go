@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
 
@@ -116,7 +117,7 @@ func findAll(folder string, tensors []*onnxpb.TensorProto) error {
 func (m *Model) ExternalFiles() ([]string, error) {
 	locations, err := placesOf(slices.DeleteFunc(external(m.Proto), inOwnFile))
 	if err != nil {
-		return nil, fmt.Errorf("models: external data: %w", err)
+		return nil, fmt.Errorf("models: external data: %w", brief.Error(err))
 	}
 	return slices.Compact(slices.Sorted(maps.Values(locations))), nil
 }

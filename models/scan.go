@@ -33,6 +33,9 @@ type scanner struct {
 	name     string // of the file, for the references; "" reads everything
 	skeleton []byte
 	layout   *layout
+
+	references int  // that were written
+	inGraph    bool // since a graph was found
 }
 
 // scan gives the message with everything but long numbers, and the layout.
@@ -45,7 +48,37 @@ func scan(from io.ReaderAt, size int64, name string) (*onnxpb.ModelProto, *layou
 	if err := proto.Unmarshal(s.skeleton, model); err != nil {
 		return nil, nil, err
 	}
-	return model, s.layout, nil
+	clear, err := s.checkReferences(model)
+	if err == nil && !clear {
+		return scan(from, size, "")
+	}
+	return model, s.layout, err
+}
+
+// checkReferences proves that all references to the file itself are the scanner's. They
+// are clear unless tensors merged, as those do that are a field's several values.
+func (s *scanner) checkReferences(model *onnxpb.ModelProto) (clear bool, err error) {
+	marked, last := 0, ""
+	clear = true
+	for _, t := range external(model) {
+		marks := 0
+		for _, entry := range t.GetExternalData() {
+			if entry.GetKey() == keyField {
+				marks, last = marks+1, t.GetName()
+			}
+		}
+		marked += marks
+		alone := len(t.ExternalData) == entriesOfReference && !hasNumbers(t)
+		clear = clear && (marks == 0 || alone)
+	}
+	if marked != s.references {
+		return false, fmt.Errorf("tensor %q has external data with the key %q, which is not for files; take it out", last, keyField)
+	}
+	return clear, nil
+}
+
+func hasNumbers(t *onnxpb.TensorProto) bool {
+	return t.RawData != nil || len(t.FloatData)+len(t.DoubleData)+len(t.Int32Data)+len(t.Int64Data)+len(t.Uint64Data)+len(t.StringData) > 0
 }
 
 var (
@@ -95,7 +128,7 @@ func (s *scanner) message(of protoreflect.MessageDescriptor, start, end int64, l
 func (s *scanner) field(of protoreflect.MessageDescriptor, h head, level int) error {
 	isGraph := level == 0 && h.number == fieldGraph && h.kind == protowire.BytesType
 	if level == 0 {
-		s.layout.addModel(h, isGraph)
+		s.place(h, isGraph)
 	}
 	inner := messageOf(of, h)
 	switch {
@@ -107,6 +140,18 @@ func (s *scanner) field(of protoreflect.MessageDescriptor, h head, level int) er
 		return s.nested(h, func() error { return s.tensor(h) })
 	}
 	return s.nested(h, func() error { return s.message(inner, h.body, h.next, level+1) })
+}
+
+// place notes a field of the model. Of a graph that is written in several parts, which
+// stand for one, the first says where it is.
+func (s *scanner) place(h head, isGraph bool) {
+	switch {
+	case !isGraph:
+		s.layout.model = append(s.layout.model, rangeOf(h))
+	case !s.inGraph:
+		s.layout.model = append(s.layout.model, field{number: fieldGraph})
+		s.inGraph = true
+	}
 }
 
 // graph copies the main graph and notes where its fields lie.
@@ -180,9 +225,13 @@ func (s *scanner) tensor(h head) error {
 	return nil
 }
 
+// entriesOfReference is how many entries of external data a reference has.
+const entriesOfReference = 4
+
 // reference writes where a tensor's numbers are.
 func (s *scanner) reference(numbers head) {
-	for _, entry := range [][2]string{
+	s.references++
+	for _, entry := range [entriesOfReference][2]string{
 		{"location", s.name},
 		{"offset", strconv.FormatInt(numbers.body, 10)},
 		{"length", strconv.FormatInt(numbers.next-numbers.body, 10)},

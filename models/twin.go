@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
 
@@ -25,7 +26,7 @@ import (
 func Twin(network *Model, copies ...string) (*Model, error) {
 	twin, err := twin(network, copies)
 	if err != nil {
-		return nil, fmt.Errorf("models: twin: %w", err)
+		return nil, fmt.Errorf("models: twin: %w", brief.Error(err))
 	}
 	return &Model{Proto: twin, Path: network.Path}, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
@@ -41,11 +42,11 @@ func (interpreter) Load(model []byte) (_ engine.Session, err error) {
 	defer recoverAs(&err, "load")
 	var m onnxpb.ModelProto
 	if err := proto.Unmarshal(model, &m); err != nil {
-		return nil, fmt.Errorf("interp: the model is not a valid ONNX file: %w", err)
+		return nil, fmt.Errorf("interp: the model is not a valid ONNX file: %w", brief.Error(err))
 	}
 	s, err := load(&m)
 	if err != nil {
-		return nil, fmt.Errorf("interp: %w", err)
+		return nil, fmt.Errorf("interp: %w", brief.Error(err))
 	}
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
@@ -30,10 +31,10 @@ func (s *session) Run(inputs map[string]engine.Tensor) (_ map[string]engine.Tens
 	}
 	values := slices.Clone(s.constants)
 	if err := s.feed(values, inputs); err != nil {
-		return nil, fmt.Errorf("interp: %w", err)
+		return nil, fmt.Errorf("interp: %w", brief.Error(err))
 	}
 	if err := s.plan.run(values); err != nil {
-		return nil, fmt.Errorf("interp: %w", err)
+		return nil, fmt.Errorf("interp: %w", brief.Error(err))
 	}
 	outputs := map[string]engine.Tensor{}
 	for name, slot := range s.outputs {
@@ -50,7 +51,7 @@ func (p plan) run(values []engine.Tensor) error {
 	for i := range p.steps {
 		st := &p.steps[i]
 		if err := st.do(values); err != nil {
-			return fmt.Errorf("%s: %w", st.name, err)
+			return fmt.Errorf("%s: %w", st.at, err)
 		}
 	}
 	return nil

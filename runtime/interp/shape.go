@@ -211,7 +211,7 @@ func split(a *attributes) kernel {
 }
 
 func evenParts(n, parts int, uneven bool) ([]int, error) {
-	if parts > max(n, 1)*2+maxSteps || n%parts != 0 && !uneven {
+	if parts > max(n, 1)*2+maxExpanded || n%parts != 0 && !uneven {
 		return nil, fmt.Errorf("cannot split %d elements into %d equal parts", n, parts)
 	}
 	size := (n + parts - 1) / parts
