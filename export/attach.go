@@ -177,13 +177,14 @@ func newHost(model *models.Model, opset int) (*host, error) {
 		return nil, fmt.Errorf("the model's metadata have %q, but describe no loss; take the entries that begin with %q out", keyPrefix+key, keyPrefix)
 	}
 	h := &host{
-		original: model, edit: model.Edit(), taken: map[string]bool{}, typeOf: map[string]*onnxpb.ValueInfoProto{},
+		original: model, edit: model.Edit(), typeOf: make(map[string]*onnxpb.ValueInfoProto, len(graph.ValueInfo)),
 		outputs: graph.Output, removable: true,
 	}
 	h.before = count(h.edit)
 	if err := h.raise(opset); err != nil {
 		return nil, err
 	}
+	h.taken = make(map[string]bool, 2*len(graph.Node)+len(graph.Initializer))
 	takeNames(graph, h.taken)
 	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.ValueInfo, graph.Input, graph.Output} {
 		for _, info := range infos {

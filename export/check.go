@@ -16,10 +16,11 @@ import (
 // Bounds that no honest file comes near; they keep a hostile one from using up
 // the stack or the day.
 const (
-	maxNesting  = 64      // subgraphs in subgraphs, functions that call functions
-	maxInferred = 1 << 20 // nodes of functions and their operands, counted at each call
-	maxAxes     = 64      // of a shape that is followed
-	maxList     = 1024    // numbers of an attribute that is
+	maxNesting = 64      // subgraphs in subgraphs, functions that call functions
+	maxCalls   = 64      // how often a file's nodes and their operands may be counted at calls
+	leastCalls = 1 << 18 // how many may be in any file
+	maxAxes    = 64      // of a shape that is followed
+	maxList    = 1024    // numbers of an attribute that is
 )
 
 // Check proves that a serialised model is sound: its IR version and its operator
@@ -59,9 +60,9 @@ type checker struct {
 	functions map[functionKey]*onnxpb.FunctionProto
 	// losses is what the metadata tell of, and made which nodes of the main graph
 	// that consists of.
-	losses   []Description
-	made     map[*onnxpb.NodeProto]bool
-	inferred int
+	losses []Description
+	made   map[*onnxpb.NodeProto]bool
+	left   int // of the nodes and operands that calls may look at
 }
 
 func check(m *onnxpb.ModelProto) error {
@@ -69,13 +70,31 @@ func check(m *onnxpb.ModelProto) error {
 	if err != nil && !errors.Is(err, ErrNoLoss) {
 		return err
 	}
-	c := &checker{model: m, losses: composition.Terms}
+	c := &checker{model: m, losses: composition.Terms, left: callsOf(m)}
 	for _, step := range []func() error{c.fields, c.imports, c.indexFunctions, c.version, c.names, c.calls, c.metadata, c.types} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// callsOf is how many nodes and operands of functions may be looked at.
+func callsOf(m *onnxpb.ModelProto) int {
+	cost := 0
+	for _, n := range m.GetGraph().GetNode() {
+		cost += costOf(n)
+	}
+	for _, f := range m.GetFunctions() {
+		for _, n := range f.GetNode() {
+			cost += costOf(n)
+		}
+	}
+	return max(leastCalls, maxCalls*cost)
+}
+
+func costOf(n *onnxpb.NodeProto) int {
+	return 1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())
 }
 
 // alone says that onnxloss wrote the whole file.

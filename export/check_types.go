@@ -50,7 +50,11 @@ func (c *checker) types() error {
 	}
 	b := &body{opsets: c.opsets, facts: map[string]fact{}}
 	for _, t := range graph.GetInitializer() {
-		b.facts[t.GetName()] = factOf(t)
+		f := factOf(t)
+		if problem := disagree(stored[t.GetName()], f); problem != "" {
+			return fmt.Errorf("initializer %q is %s, but stored as %s: the %s differ", t.GetName(), f, stored[t.GetName()], problem)
+		}
+		b.facts[t.GetName()] = f
 	}
 	for _, in := range graph.GetInput() {
 		b.facts[in.GetName()] = stored[in.GetName()]
@@ -281,9 +285,8 @@ func (c *checker) count(n *onnxpb.NodeProto, b *body) error {
 	if !b.inFunction {
 		return nil
 	}
-	c.inferred += 1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())
-	if c.inferred > maxInferred {
-		return fmt.Errorf("functions call each other too often: there are more than %d nodes and operands in all", maxInferred)
+	if c.left -= costOf(n); c.left < 0 {
+		return fmt.Errorf("functions call each other too often: there are more than %d nodes and operands in all", callsOf(c.model))
 	}
 	return nil
 }
@@ -294,7 +297,7 @@ func (c *checker) inferCall(n *onnxpb.NodeProto, f *onnxpb.FunctionProto, caller
 		return nil, fmt.Errorf("it has %d inputs and %d outputs; the function has %d and %d",
 			len(n.GetInput()), len(n.GetOutput()), len(f.GetInput()), len(f.GetOutput()))
 	}
-	c.inferred += len(f.GetInput()) + len(f.GetOutput()) + len(f.GetAttribute()) + len(f.GetAttributeProto()) + len(f.GetOpsetImport())
+	c.left -= len(f.GetInput()) + len(f.GetOutput()) + len(f.GetAttribute()) + len(f.GetAttributeProto()) + len(f.GetOpsetImport())
 	attributes, err := bindAttributes(n, f, caller)
 	if err != nil {
 		return nil, err

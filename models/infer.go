@@ -19,11 +19,13 @@ type fact struct {
 // and axes are far shorter.
 const longestInts = 64
 
-// mostCalls bounds the nodes of functions' bodies that are looked at, and their
-// operands: a file of a few hundred bytes can nest functions so that they are called
-// 2^30 times. deepestCalls bounds how many are on their way at a time.
+// A file of a few hundred bytes can nest functions so that they are called 2^30 times.
+// The nodes of their bodies that are looked at, and those nodes' operands, are at most
+// mostCalls times those that the file has, and leastCalls where that is less.
+// deepestCalls bounds how many functions are on their way at a time.
 const (
-	mostCalls    = 400_000
+	mostCalls    = 64
+	leastCalls   = 1 << 16
 	deepestCalls = 64
 )
 
@@ -40,7 +42,7 @@ type inference struct {
 	facts      map[string]fact
 	functions  map[functionKey]*onnxpb.FunctionProto
 	attributes map[string]*onnxpb.AttributeProto // of the function call, nil for a graph
-	calls      *int
+	left       *int                              // of the nodes and operands that calls may look at
 	depth      int
 }
 
@@ -48,7 +50,7 @@ type inference struct {
 // file says, and completes it.
 func infer(m *onnxpb.ModelProto) map[string]fact {
 	graph := m.GetGraph()
-	in := &inference{opset: opsetOf(m.GetOpsetImport()), facts: map[string]fact{}, functions: functionsOf(m), calls: new(int)}
+	in := &inference{opset: opsetOf(m.GetOpsetImport()), facts: map[string]fact{}, functions: functionsOf(m), left: callsOf(m)}
 	declared := map[string]fact{}
 	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.GetValueInfo(), graph.GetOutput(), graph.GetInput()} {
 		for _, info := range infos {
@@ -153,7 +155,7 @@ func (in *inference) call(f *onnxpb.FunctionProto, o operation) []fact {
 	}
 	body := &inference{
 		opset: opsetOf(f.GetOpsetImport()), facts: map[string]fact{}, functions: in.functions,
-		attributes: o.attributes, calls: in.calls, depth: in.depth + 1,
+		attributes: o.attributes, left: in.left, depth: in.depth + 1,
 	}
 	for _, a := range f.GetAttributeProto() {
 		if o.attributes[a.GetName()] == nil {
@@ -163,8 +165,8 @@ func (in *inference) call(f *onnxpb.FunctionProto, o operation) []fact {
 	for i, name := range f.GetInput() {
 		body.facts[name] = o.input(i)
 	}
-	for _, n := range f.GetNode() {
-		if !in.afford(1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())) {
+	for at, n := range f.GetNode() {
+		if !in.afford(costOf(f.GetNode()[at : at+1])) {
 			return nil
 		}
 		for i, result := range body.node(n) {
@@ -181,8 +183,25 @@ func (in *inference) call(f *onnxpb.FunctionProto, o operation) []fact {
 
 // afford counts what calls cost, and reports whether they may go on.
 func (in *inference) afford(cost int) bool {
-	*in.calls += cost
-	return *in.calls <= mostCalls && in.depth < deepestCalls
+	*in.left -= cost
+	return *in.left >= 0 && in.depth < deepestCalls
+}
+
+// callsOf is what calls may cost in a model.
+func callsOf(m *onnxpb.ModelProto) *int {
+	cost := costOf(m.GetGraph().GetNode())
+	for _, f := range m.GetFunctions() {
+		cost += costOf(f.GetNode())
+	}
+	cost = max(leastCalls, mostCalls*cost)
+	return &cost
+}
+
+func costOf(nodes []*onnxpb.NodeProto) (cost int) {
+	for _, n := range nodes {
+		cost += 1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())
+	}
+	return cost
 }
 
 func opsetOf(imports []*onnxpb.OperatorSetIdProto) int {

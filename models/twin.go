@@ -97,8 +97,21 @@ func (m *Model) split() (shared, each *onnxpb.GraphProto) {
 	for _, in := range m.Inputs() {
 		changing = append(changing, in.Name)
 	}
+	byFunction := map[functionKey]bool{}
+	isRandom := func(n *onnxpb.NodeProto) bool {
+		key := calledBy(n)
+		if functions[key] == nil || len(subgraphs(n)) > 0 {
+			return random(n, functions)
+		}
+		known, ok := byFunction[key]
+		if !ok {
+			known = random(n, functions)
+			byFunction[key] = known
+		}
+		return known
+	}
 	for _, n := range graph.GetNode() {
-		if random(n, functions) {
+		if isRandom(n) {
 			changing = append(changing, n.GetOutput()...)
 		}
 	}
