@@ -16,11 +16,14 @@ import (
 // Bounds that no honest file comes near; they keep a hostile one from using up
 // the stack or the day.
 const (
-	maxNesting = 64      // subgraphs in subgraphs, functions that call functions
-	maxCalls   = 64      // how often a file's nodes and their operands may be counted at calls
-	leastCalls = 1 << 18 // how many may be in any file
-	maxAxes    = 64      // of a shape that is followed
-	maxList    = 1024    // numbers of an attribute that is
+	maxNesting = 64   // subgraphs in subgraphs, functions that call functions
+	maxAxes    = 64   // of a shape that is followed
+	maxList    = 1024 // numbers of an attribute that is
+	// The nodes of functions and their operands, counted at each call, are at most
+	// timesCalled times those in the file, within leastCalls and maxCalls.
+	timesCalled = 64
+	leastCalls  = 1 << 16
+	maxCalls    = 1 << 22
 )
 
 // Check proves that a serialised model is sound: its IR version and its operator
@@ -90,7 +93,7 @@ func callsOf(m *onnxpb.ModelProto) int {
 			cost += costOf(n)
 		}
 	}
-	return max(leastCalls, maxCalls*cost)
+	return min(max(leastCalls, timesCalled*cost), maxCalls)
 }
 
 func costOf(n *onnxpb.NodeProto) int {

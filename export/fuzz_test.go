@@ -42,7 +42,7 @@ func FuzzMutatedCheck(f *testing.F) {
 		if model == nil {
 			return
 		}
-		modelfuzz.Watch(t, size, func() {
+		modelfuzz.Watch(t, 1, size, func() {
 			err := export.CheckModel(model)
 			wantShort(t, err)
 			if err != nil && !strings.HasPrefix(err.Error(), "export: check: ") {
@@ -74,7 +74,7 @@ func FuzzMutatedAttach(f *testing.F) {
 			if i == 0 {
 				o.Form = export.Function
 			}
-			modelfuzz.Watch(t, 4*size, func() { attachAndDetach(t, model, loss, params, o, sound) })
+			modelfuzz.Watch(t, 4, size, func() { attachAndDetach(t, model, loss, params, o, sound) })
 		}
 	})
 }
@@ -133,7 +133,7 @@ func FuzzMutatedDetach(f *testing.F) {
 			return
 		}
 		var detached *models.Model
-		modelfuzz.Watch(t, size, func() {
+		modelfuzz.Watch(t, 1, size, func() {
 			var err error
 			detached, err = export.Detach(model)
 			wantShort(t, err)
@@ -202,5 +202,32 @@ func TestSeedsOfTheFuzzersAreSound(t *testing.T) {
 	}
 	if g := detached.Proto.Graph; len(g.Node) != 1 || len(g.Input) != 1 || len(g.Output) != 1 || len(detached.Proto.MetadataProps) != 0 {
 		t.Errorf("detached, it is %v", detached.Proto)
+	}
+}
+
+// Files that are made so that work grows faster than they do are no exception.
+func TestLargeModelsTakeNoMoreThanTheirSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
+	loss, params := find(t, "mse", nil)
+	for name, data := range modelfuzz.Large() {
+		t.Run(name, func(t *testing.T) {
+			model, err := models.Parse(data)
+			if err != nil {
+				wantShort(t, err)
+				return
+			}
+			modelfuzz.Watch(t, 1, len(data), func() { wantShort(t, export.CheckModel(model)) })
+			sound := export.CheckModel(model) == nil
+			modelfuzz.Watch(t, 4, len(data), func() {
+				o := export.AttachOptions{OnlyLoss: true, Bind: map[string]string{"prediction": "y"}}
+				attachAndDetach(t, model, loss, params, o, sound)
+			})
+			modelfuzz.Watch(t, 1, len(data), func() {
+				_, err := export.Detach(model)
+				wantShort(t, err)
+			})
+		})
 	}
 }

@@ -36,7 +36,7 @@ func FuzzMutatedOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		var model *models.Model
-		modelfuzz.Watch(t, len(data), func() {
+		modelfuzz.Watch(t, 1, len(data), func() {
 			var err error
 			model, err = models.Open(path)
 			wantShort(t, err)
@@ -44,7 +44,7 @@ func FuzzMutatedOpen(f *testing.F) {
 		if model == nil {
 			return
 		}
-		modelfuzz.Watch(t, len(data), func() { look(t, model) })
+		modelfuzz.Watch(t, 1, len(data), func() { look(t, model) })
 		written, err := model.Bytes()
 		if err != nil {
 			t.Fatal(err)
@@ -52,7 +52,7 @@ func FuzzMutatedOpen(f *testing.F) {
 		if usual(data) && !bytes.Equal(written, data) {
 			t.Error("the bytes have changed")
 		}
-		modelfuzz.Watch(t, len(data), func() { wantShort(t, model.LoadExternal()) })
+		modelfuzz.Watch(t, 1, len(data), func() { wantShort(t, model.LoadExternal()) })
 	})
 }
 
@@ -102,26 +102,56 @@ func FuzzMutatedSurgery(f *testing.F) {
 		if err != nil {
 			return
 		}
-		modelfuzz.Watch(t, 8*len(data), func() { // that many times it is copied
-			last := layers[len(layers)-1].Name
-			part, err := model.Cut(last)
-			wantShort(t, err)
-			if err != nil {
-				return
-			}
-			both, err := models.Twin(part, "a", "b")
-			wantShort(t, err)
-			if err != nil {
-				return
-			}
-			joint, _, err := models.Join(model, both, map[string]string{both.Inputs()[0].Name: last})
-			wantShort(t, err)
-			if err != nil {
-				return
-			}
-			if _, err := joint.Bytes(); err != nil {
-				t.Fatal(err)
-			}
-		})
+		modelfuzz.Watch(t, 8, len(data), func() { operate(t, model, layers) })
 	})
+}
+
+// operate copies a model several times over.
+func operate(t *testing.T, model *models.Model, layers []models.Layer) {
+	last := layers[len(layers)-1].Name
+	part, err := model.Cut(last)
+	wantShort(t, err)
+	if err != nil {
+		return
+	}
+	both, err := models.Twin(part, "a", "b")
+	wantShort(t, err)
+	if err != nil {
+		return
+	}
+	joint, _, err := models.Join(model, both, map[string]string{both.Inputs()[0].Name: last})
+	wantShort(t, err)
+	if err != nil {
+		return
+	}
+	if _, err := joint.Bytes(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Files that are made so that work grows faster than they do are no exception.
+func TestLargeModelsTakeNoMoreThanTheirSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
+	for name, data := range modelfuzz.Large() {
+		t.Run(name, func(t *testing.T) {
+			modelfuzz.Watch(t, 2, len(data), func() {
+				model, err := models.Parse(data)
+				wantShort(t, err)
+				if err == nil {
+					look(t, model)
+				}
+			})
+			model, err := models.Parse(data)
+			if err != nil {
+				return
+			}
+			layers, err := model.Layers()
+			if err != nil {
+				return
+			}
+			modelfuzz.Watch(t, 8, len(data), func() { operate(t, model, layers) })
+		})
+	}
 }

@@ -21,11 +21,11 @@ const longestInts = 64
 
 // A file of a few hundred bytes can nest functions so that they are called 2^30 times.
 // The nodes of their bodies that are looked at, and those nodes' operands, are at most
-// mostCalls times those that the file has, and leastCalls where that is less.
-// deepestCalls bounds how many functions are on their way at a time.
+// timesCalled times those that the file has, within leastCalls and mostCalls. deepestCalls bounds how many functions are on their way at a time.
 const (
-	mostCalls    = 64
+	timesCalled  = 64
 	leastCalls   = 1 << 16
+	mostCalls    = 1 << 22
 	deepestCalls = 64
 )
 
@@ -193,7 +193,7 @@ func callsOf(m *onnxpb.ModelProto) *int {
 	for _, f := range m.GetFunctions() {
 		cost += costOf(f.GetNode())
 	}
-	cost = max(leastCalls, mostCalls*cost)
+	cost = min(max(leastCalls, timesCalled*cost), mostCalls)
 	return &cost
 }
 

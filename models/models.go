@@ -132,6 +132,8 @@ func parse(from io.ReaderAt, size int64, name string, s *source) (*Model, error)
 		}
 	}
 	switch {
+	case errors.Is(err, errForeign):
+		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("it is not an ONNX model, or is cut off: %w", err)
 	case model.Graph == nil:

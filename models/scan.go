@@ -48,33 +48,35 @@ func scan(from io.ReaderAt, size int64, name string) (*onnxpb.ModelProto, *layou
 	if err := proto.Unmarshal(s.skeleton, model); err != nil {
 		return nil, nil, err
 	}
-	clear, err := s.checkReferences(model)
-	if err == nil && !clear {
+	foreign, clear := s.checkReferences(model)
+	switch {
+	case clear:
+		return model, s.layout, nil
+	case name != "": // without references, all that are there are foreign
 		return scan(from, size, "")
 	}
-	return model, s.layout, err
+	return nil, nil, fmt.Errorf("tensor %q has external data with the key %q, %w; take it out", foreign, keyField, errForeign)
 }
 
-// checkReferences proves that all references to the file itself are the scanner's. They
-// are clear unless tensors merged, as those do that are a field's several values.
-func (s *scanner) checkReferences(model *onnxpb.ModelProto) (clear bool, err error) {
-	marked, last := 0, ""
+// errForeign says that a file has what only this package writes, in memory.
+var errForeign = errors.New("which is not for files")
+
+// checkReferences reports whether all references to the file itself are the scanner's,
+// and clear: tensors merge that are a field's several values. It names the last one.
+func (s *scanner) checkReferences(model *onnxpb.ModelProto) (last string, clear bool) {
+	marked := 0
 	clear = true
 	for _, t := range external(model) {
-		marks := 0
+		before := marked
 		for _, entry := range t.GetExternalData() {
 			if entry.GetKey() == keyField {
-				marks, last = marks+1, t.GetName()
+				marked, last = marked+1, t.GetName()
 			}
 		}
-		marked += marks
 		alone := len(t.ExternalData) == entriesOfReference && !hasNumbers(t)
-		clear = clear && (marks == 0 || alone)
+		clear = clear && (marked == before || alone)
 	}
-	if marked != s.references {
-		return false, fmt.Errorf("tensor %q has external data with the key %q, which is not for files; take it out", last, keyField)
-	}
-	return clear, nil
+	return last, clear && marked == s.references
 }
 
 func hasNumbers(t *onnxpb.TensorProto) bool {

@@ -24,7 +24,7 @@ func FuzzMutatedInspect(f *testing.F) {
 		}
 		for _, args := range [][]string{{"inspect", path, "--layers"}, {"attach", path, "mse", "-o", os.DevNull}} {
 			var stdout, stderr bytes.Buffer
-			modelfuzz.Watch(t, 4*len(data), func() { run(t.Context(), args, &stdout, &stderr) })
+			modelfuzz.Watch(t, 4, len(data), func() { run(t.Context(), args, &stdout, &stderr) })
 			for _, text := range []string{stdout.String(), stderr.String()} {
 				wantText(t, text)
 			}

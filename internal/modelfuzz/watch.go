@@ -8,20 +8,20 @@ import (
 )
 
 // What reading a model may take: for a file of n bytes base + perByte * n bytes of
-// memory, garbage included, and patience seconds. An empty message is two bytes long
-// in a file, and a node in memory has 320 in the list that it is in: that makes 160
-// for each byte, once for what is decoded, and as much again for what is known of it
-// and for lists that grow.
+// memory, garbage included, and no more time than patience. An empty message is two
+// bytes long in a file, and a node in memory has 320 in the list that it is in: that
+// makes 160 for each byte, once for what is decoded, and as much again for what is
+// known of it and for lists that grow. Functions may be called within base.
 const (
-	base     = 4 << 20
+	base     = 16 << 20
 	perByte  = 512
 	patience = 20 * time.Second
 )
 
-// Watch calls f, which reads a model of so many bytes, and fails where that takes too
-// much memory or time. A panic or a call that does not end stops the process, which
+// Watch calls f, which goes over a model of so many bytes so many times, and fails
+// where that takes too much memory or time. A panic or a call that does not end stops the process, which
 // is how a fuzzer learns of it.
-func Watch(t *testing.T, size int, f func()) {
+func Watch(t *testing.T, times, size int, f func()) {
 	t.Helper()
 	timer := time.AfterFunc(patience, func() { panic(fmt.Sprintf("a model of %d bytes took longer than %s", size, patience)) })
 	defer timer.Stop()
@@ -29,7 +29,7 @@ func Watch(t *testing.T, size int, f func()) {
 	runtime.ReadMemStats(&before)
 	f()
 	runtime.ReadMemStats(&after)
-	if took, most := after.TotalAlloc-before.TotalAlloc, uint64(base+perByte*size); took > most {
+	if took, most := after.TotalAlloc-before.TotalAlloc, uint64(times*(base+perByte*size)); took > most {
 		t.Errorf("a model of %d bytes took %d bytes of memory, more than %d", size, took, most)
 	}
 }

@@ -10,13 +10,15 @@ import (
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
-// maxExpanded bounds the nodes of functions' bodies, and the operands of calls:
-// functions that call each other twice per level would otherwise grow without limit
-// from a file of a few hundred bytes. Real models have some thousand nodes. maxDepth
-// bounds how deep they and subgraphs are nested.
+// Functions that call each other twice per level would grow without limit from a file
+// of a few hundred bytes. The nodes of their bodies, and those nodes' operands, are at
+// most maxExpansion times those that the file has, within leastExpanded and
+// maxExpanded. maxDepth bounds how deep functions and subgraphs are nested.
 const (
-	maxExpanded = 1 << 19
-	maxDepth    = 100
+	maxExpansion  = 64
+	leastExpanded = 1 << 16
+	maxExpanded   = 1 << 22
+	maxDepth      = 100
 )
 
 // A plan is a list of nodes in the order they run. Every value of a model has a
@@ -59,15 +61,31 @@ func (p *place) String() string {
 type loader struct {
 	functions map[functionKey]*onnxpb.FunctionProto
 	constants []engine.Tensor // by slot; zero where the value is computed
-	expanded  int
+	left      int             // of the nodes and operands that calls may expand to
 }
 
 // expand counts what calls cost.
 func (l *loader) expand(cost int) error {
-	if l.expanded += cost; l.expanded > maxExpanded {
-		return fmt.Errorf("the model has more than %d nodes and operands after its functions are expanded", maxExpanded)
+	if l.left -= cost; l.left < 0 {
+		return fmt.Errorf("the model has too many nodes after its functions are expanded: %d times as many, or %d with their operands", maxExpansion, maxExpanded)
 	}
 	return nil
+}
+
+// expansion is what calls may cost in a model.
+func expansion(m *onnxpb.ModelProto) int {
+	cost := costOf(m.GetGraph().GetNode()...)
+	for _, f := range m.GetFunctions() {
+		cost += costOf(f.GetNode()...)
+	}
+	return min(max(leastExpanded, maxExpansion*cost), maxExpanded)
+}
+
+func costOf(nodes ...*onnxpb.NodeProto) (cost int) {
+	for _, n := range nodes {
+		cost += 1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())
+	}
+	return cost
 }
 
 // scope says which slot a name stands for. A subgraph sees its parent's names, a
@@ -108,7 +126,7 @@ func load(m *onnxpb.ModelProto) (*session, error) {
 	if graph == nil {
 		return nil, fmt.Errorf("the model has no graph")
 	}
-	l := &loader{}
+	l := &loader{left: expansion(m)}
 	if l.functions, err = indexFunctions(m.GetFunctions()); err != nil {
 		return nil, err
 	}
@@ -267,7 +285,7 @@ func (l *loader) nodes(nodes []*onnxpb.NodeProto, env environment) ([]step, erro
 
 func (l *loader) node(n *onnxpb.NodeProto, at *place, env environment) ([]step, error) {
 	if len(env.calls) > 0 {
-		if err := l.expand(1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())); err != nil {
+		if err := l.expand(costOf(n)); err != nil {
 			return nil, err
 		}
 	}
