@@ -73,7 +73,7 @@ func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 	}
 	made, err := export.DescribeAll(model)
 	if errors.Is(err, export.ErrNoLoss) {
-		_, err = fmt.Fprintf(w, "%s: the model without a loss, outputs %s\n", where, outputList(model))
+		_, err = fmt.Fprintf(w, "%s: the model without a loss, outputs %s\n", where, printable(outputList(model)))
 		return err
 	}
 	if err != nil {
@@ -81,7 +81,7 @@ func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 	}
 	for _, d := range made.Terms {
 		_, err := fmt.Fprintf(w, "%s: %s, form %s, %s, opset %d, reduction %s: %s -> %s\n",
-			where, d.Loss.Command(), d.Form, d.DType, d.Opset, d.Reduction, inputList(model, d), d.Output)
+			where, d.Loss.Command(), d.Form, d.DType, d.Opset, d.Reduction, printable(inputList(model, d)), printable(d.Output))
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 	if made.Total == "" {
 		return nil
 	}
-	_, err = fmt.Fprintf(w, "%s: their weighted sum -> %s\n", where, made.Total)
+	_, err = fmt.Fprintf(w, "%s: their weighted sum -> %s\n", where, printable(made.Total))
 	return err
 }
 
