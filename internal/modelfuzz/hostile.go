@@ -30,7 +30,7 @@ var texts = []string{
 	"9223372036854775807", "18446744073709551616", "1e9",
 	// metadata
 	"onnxloss.loss", "onnxloss.added", "onnxloss.terms", "onnxloss.total", "onnxloss.opset", "onnxloss.inputs", "onnxloss.params", "onnxloss.attached",
-	"{}", "[]", "null", "[null]", "true", "function", "custom", "sum", "none", "bfloat16",
+	`{"alpha":1e999}`, `{"prediction":"nowhere"}`, "{}", "[]", "null", "[null]", "true", "function", "custom", "sum", "none", "bfloat16",
 	`{"nodes":-1,"outputs":1,"metadata":1}`, `{"nodes":4,"inputs":1,"outputs":1,"value_info":2,"metadata":11}`,
 	`{"nodes":3,"inputs":1,"outputs":1,"value_info":2,"metadata":12}`, `{"nodes":9223372036854775807,"outputs":1,"metadata":11}`,
 	`{"nodes":3,"inputs":1,"outputs":2,"value_info":2,"metadata":11,"hidden_outputs":1,"hidden":[-1]}`,

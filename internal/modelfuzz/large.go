@@ -37,15 +37,37 @@ func Large() map[string][]byte {
 		"subgraphs in subgraphs":                  nested(60, many/10),
 		"very deep subgraphs":                     nested(150, 1),
 	}
-	encoded := map[string][]byte{"a graph in many parts": parts()}
+	encoded := map[string][]byte{
+		"a graph in many parts":   parts(),
+		"many empty nodes":        append(encode(convolution()), part([]byte(strings.Repeat("\x0a\x00", many)), 0, 2*many)...),
+		"many empty types":        append(encode(convolution()), part([]byte(strings.Repeat("\x6a\x00", many)), 0, 2*many)...),
+		"many empty functions":    append(encode(convolution()), strings.Repeat("\xca\x01\x00", many)...),
+		"many versions of IR":     append(encode(convolution()), strings.Repeat("\x08\x08", many)...),
+		"many bytes of nothing":   append(encode(convolution()), strings.Repeat("\x98\x06\x00", many)...),
+		"a sequence of sequences": encode(sequence(many / 10)),
+	}
 	for name, p := range models {
-		data, err := proto.Marshal(p)
-		if err != nil {
-			panic(err)
-		}
-		encoded[name] = data
+		encoded[name] = encode(p)
 	}
 	return encoded
+}
+
+func encode(m proto.Message) []byte {
+	data, err := proto.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
+// sequence has an output whose type is nested.
+func sequence(depth int) *onnxpb.ModelProto {
+	m := sequences()
+	for range depth {
+		t := m.Graph.Output[1].Type
+		m.Graph.Output[1].Type = &onnxpb.TypeProto{Value: &onnxpb.TypeProto_SequenceType{SequenceType: &onnxpb.TypeProto_Sequence{ElemType: t}}}
+	}
+	return m
 }
 
 // parts has its graph in many parts, after many other fields.
@@ -56,16 +78,8 @@ func parts() []byte {
 	}
 	graph := m.Graph
 	m.Graph = nil
-	data, err := proto.Marshal(m)
-	if err != nil {
-		panic(err)
-	}
-	whole, err := proto.Marshal(graph)
-	if err != nil {
-		panic(err)
-	}
-	data = append(data, strings.Repeat("\x3a\x00", many)...)
-	return protowire.AppendBytes(protowire.AppendTag(data, 7, protowire.BytesType), whole)
+	data := append(encode(m), strings.Repeat("\x3a\x00", many)...)
+	return protowire.AppendBytes(protowire.AppendTag(data, 7, protowire.BytesType), encode(graph))
 }
 
 func counting(n int) []int64 {

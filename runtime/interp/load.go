@@ -16,7 +16,7 @@ import (
 // maxExpanded. maxDepth bounds how deep functions and subgraphs are nested.
 const (
 	maxExpansion  = 64
-	leastExpanded = 1 << 16
+	leastExpanded = 1 << 15
 	maxExpanded   = 1 << 22
 	maxDepth      = 100
 )

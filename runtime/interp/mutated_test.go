@@ -51,7 +51,7 @@ func TestLargeModelsTakeNoMoreThanTheirSize(t *testing.T) {
 	}
 	for name, data := range modelfuzz.Large() {
 		t.Run(name, func(t *testing.T) {
-			modelfuzz.Watch(t, 2, len(data), func() {
+			modelfuzz.Watch(t, 1, len(data), func() {
 				if _, err := interp.New().Load(data); err != nil {
 					refuseInternal(t, err)
 				}
