@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
@@ -173,8 +174,10 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	if known, err := DescribeAll(model); err == nil {
 		return nil, fmt.Errorf("the model already carries %s; detach it first, or attach both at once", known.Terms[0].Loss.Command())
 	}
-	for key := range metadata(model.Proto) { // they would mix with the new ones
-		return nil, fmt.Errorf("the model's metadata have %q, but describe no loss; take the entries that begin with %q out", keyPrefix+key, keyPrefix)
+	for _, e := range model.Proto.MetadataProps {
+		if strings.HasPrefix(e.GetKey(), keyPrefix) { // it would mix with the new ones
+			return nil, fmt.Errorf("the model's metadata have %q, but describe no loss; take the entries that begin with %q out", e.GetKey(), keyPrefix)
+		}
 	}
 	h := &host{
 		original: model, edit: model.Edit(), typeOf: make(map[string]*onnxpb.ValueInfoProto, len(graph.ValueInfo)),
