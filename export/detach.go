@@ -169,8 +169,8 @@ func (a *added) check(m *models.Model, known Composition) error {
 	if a.HiddenOutputs < 0 || a.HiddenOutputs > a.ValueInfo || a.HiddenOutputs > 0 && a.Outputs < len(model.Graph.Output) {
 		return fmt.Errorf("%d outputs were hidden, %d types and %d outputs added, and there are %d outputs", a.HiddenOutputs, a.ValueInfo, a.Outputs, len(model.Graph.Output))
 	}
-	if a.IR != nil && (*a.IR >= irFunctions || model.GetIrVersion() != irFunctions) {
-		return fmt.Errorf("the IR version was %d and is %d, not %d", *a.IR, model.GetIrVersion(), irFunctions)
+	if a.IR != nil && *a.IR >= model.GetIrVersion() {
+		return fmt.Errorf("the IR version was %d and is %d", *a.IR, model.GetIrVersion())
 	}
 	if now := m.Opset(); a.Opset != 0 && (a.Opset < ops.MinOpset || a.Opset >= now) {
 		return fmt.Errorf("the opset was %d and is %d", a.Opset, now)

@@ -21,7 +21,8 @@ const longestInts = 64
 
 // A file of a few hundred bytes can nest functions so that they are called 2^30 times.
 // The nodes of their bodies that are looked at, and those nodes' operands, are at most
-// timesCalled times those that the file has, within leastCalls and mostCalls. deepestCalls bounds how many functions are on their way at a time.
+// timesCalled times those that the file has, within leastCalls and mostCalls.
+// deepestCalls bounds how many functions are on their way at a time.
 const (
 	timesCalled  = 64
 	leastCalls   = 1 << 16
