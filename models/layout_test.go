@@ -187,7 +187,18 @@ func TestEditedModelsAreWrittenAsTheyAre(t *testing.T) {
 			e.Remove(models.Nodes, e.Len(models.Nodes)-1)
 		},
 		"hidden outputs": func(e *models.Edit) { e.HideOutputs(); e.AddOutputs(info) },
-		"shown outputs":  func(e *models.Edit) { e.ShowOutputs(1, e.HideOutputs()) },
+		"truncated": func(e *models.Edit) {
+			e.AddNodes(node)
+			e.Truncate(models.Nodes, 3)
+			e.Truncate(models.Initializers, 0)
+			e.Truncate(models.Functions, e.Len(models.Functions))
+		},
+		"outputs shown elsewhere": func(e *models.Edit) {
+			e.AddOutputs(info, info)
+			e.HideOutputs()
+			e.ShowOutputs(3, []int{5, 0})
+		},
+		"shown outputs": func(e *models.Edit) { e.ShowOutputs(1, e.HideOutputs()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, filepath.Join(t.TempDir(), "model.onnx"), encode(t, heavy()))
