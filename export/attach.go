@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
@@ -51,7 +53,7 @@ type AttachOptions struct {
 func Attach(model *models.Model, loss *losses.Loss, p losses.Params, o AttachOptions) (*models.Model, error) {
 	attached, err := attach(model, loss, p, o)
 	if err != nil {
-		return nil, fmt.Errorf("export: attach %s: %w", loss.Command(), err)
+		return nil, fmt.Errorf("export: attach %s: %w", loss.Command(), brief.Error(err))
 	}
 	return attached, nil
 }
@@ -198,9 +200,15 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	case !errors.Is(err, ErrNoLoss):
 		return nil, fmt.Errorf("the model already has metadata of a loss, which cannot be read; take them out first: %w", err)
 	}
+	for _, e := range model.Proto.MetadataProps {
+		key, ok := strings.CutPrefix(e.GetKey(), keyPrefix)
+		if ok && slices.Contains(keys, key) { // it would mix with the new ones
+			return nil, fmt.Errorf("the model's metadata have %q, but describe no loss; take the entry out", e.GetKey())
+		}
+	}
 	h := &host{
 		tensors: tensorsOf(model), original: model, edit: model.Edit(),
-		taken: map[string]bool{}, brought: map[string]bool{}, copies: map[string]string{}, removable: true,
+		brought: map[string]bool{}, copies: map[string]string{}, removable: true,
 	}
 	h.before = count(h.edit)
 	if err := h.raise(opset); err != nil {
@@ -209,6 +217,7 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	if model.Proto.GetIrVersion() == 0 { // no runtime takes a file that has none
 		h.edit.SetIR(ops.MinIR(h.opset))
 	}
+	h.taken = make(map[string]bool, 2*len(graph.Node)+len(graph.Initializer))
 	takeNames(graph, h.taken)
 	return h, nil
 }
@@ -225,20 +234,40 @@ func (h *host) raise(asked int) error {
 		h.opset = own
 	}
 	switch {
-	case h.opset < ops.MinOpset:
-		return fmt.Errorf("the model is of opset %d; losses need opset %d or newer", h.opset, ops.MinOpset)
-	case h.opset > ops.MaxOpset:
-		return fmt.Errorf("opset %d is newer than those known here, up to %d", h.opset, ops.MaxOpset)
 	case h.opset < own:
 		return fmt.Errorf("the model is of opset %d, and can only be raised, not brought down to %d", own, h.opset)
+	case h.opset < ops.MinOpset:
+		return fmt.Errorf("opset %d is too old, losses need %d or newer; ask for a newer one, and the model is raised to it where it means the same there", h.opset, ops.MinOpset)
+	case h.opset > ops.MaxOpset:
+		return fmt.Errorf("opset %d is newer than those known here, up to %d", h.opset, ops.MaxOpset)
 	case h.opset == own:
 		return nil
+	}
+	if own == 0 {
+		if err := h.needsNoOperators(); err != nil {
+			return err
+		}
 	}
 	if err := h.original.CheckOpset(h.opset); err != nil {
 		return err
 	}
 	h.edit.SetOpset("", h.opset)
 	return nil
+}
+
+// needsNoOperators proves that no node needs the import that the loss brings.
+func (h *host) needsNoOperators() error {
+	for _, o := range h.original.Proto.OpsetImport {
+		if standardDomain(o.GetDomain()) == "" {
+			return errors.New("the model imports the standard operators without a version; export it again")
+		}
+	}
+	return eachNode(h.original.Proto.Graph.Node, 0, func(n *onnxpb.NodeProto) error {
+		if standardDomain(n.GetDomain()) == "" {
+			return fmt.Errorf("%s is of the standard operators, and the model imports no version of them", describeNode(n))
+		}
+		return nil
+	})
 }
 
 // hideOutputs leaves the loss as the only output.

@@ -51,7 +51,7 @@ func hostModel(t *testing.T, opset int, outputs ...output) *models.Model {
 	}}
 }
 
-func find(t *testing.T, name string, settings map[string]any) (*losses.Loss, losses.Params) {
+func find(t testing.TB, name string, settings map[string]any) (*losses.Loss, losses.Params) {
 	t.Helper()
 	loss, err := losses.Find(name)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
@@ -15,8 +16,14 @@ import (
 // Bounds that no honest file comes near; they keep a hostile one from using up
 // the stack or the day.
 const (
-	maxNesting  = 64      // subgraphs in subgraphs, functions that call functions
-	maxInferred = 1 << 18 // nodes looked at, functions counted at each call
+	maxNesting = 64   // subgraphs in subgraphs, functions that call functions
+	maxAxes    = 64   // of a shape that is followed
+	maxList    = 1024 // numbers of an attribute that is
+	// The nodes of functions and their operands, counted at each call, are at most
+	// timesCalled times those in the file, within leastCalls and maxCalls.
+	timesCalled = 64
+	leastCalls  = 1 << 16
+	maxCalls    = 1 << 22
 )
 
 // Check proves that a serialised model is sound: its IR version and its operator
@@ -36,7 +43,7 @@ func Check(model []byte) error {
 		return fmt.Errorf("export: check: not an ONNX file: %w", err)
 	}
 	if err := check(m); err != nil {
-		return fmt.Errorf("export: check: %w", err)
+		return fmt.Errorf("export: check: %w", brief.Error(err))
 	}
 	return nil
 }
@@ -44,7 +51,7 @@ func Check(model []byte) error {
 // CheckModel is Check for a model in memory.
 func CheckModel(model *models.Model) error {
 	if err := check(model.Proto); err != nil {
-		return fmt.Errorf("export: check: %w", err)
+		return fmt.Errorf("export: check: %w", brief.Error(err))
 	}
 	return nil
 }
@@ -56,9 +63,9 @@ type checker struct {
 	functions map[functionKey]*onnxpb.FunctionProto
 	// losses is what the metadata tell of, and made which nodes of the main graph
 	// that consists of.
-	losses   []Description
-	made     map[*onnxpb.NodeProto]bool
-	inferred int
+	losses []Description
+	made   map[*onnxpb.NodeProto]bool
+	left   int // of the nodes and operands that calls may look at
 }
 
 func check(m *onnxpb.ModelProto) error {
@@ -66,13 +73,31 @@ func check(m *onnxpb.ModelProto) error {
 	if err != nil && !errors.Is(err, ErrNoLoss) {
 		return err
 	}
-	c := &checker{model: m, losses: composition.Terms}
+	c := &checker{model: m, losses: composition.Terms, left: callsOf(m)}
 	for _, step := range []func() error{c.fields, c.imports, c.indexFunctions, c.version, c.names, c.calls, c.metadata, c.types} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// callsOf is how many nodes and operands of functions may be looked at.
+func callsOf(m *onnxpb.ModelProto) int {
+	cost := 0
+	for _, n := range m.GetGraph().GetNode() {
+		cost += costOf(n)
+	}
+	for _, f := range m.GetFunctions() {
+		for _, n := range f.GetNode() {
+			cost += costOf(n)
+		}
+	}
+	return min(max(leastCalls, timesCalled*cost), maxCalls)
+}
+
+func costOf(n *onnxpb.NodeProto) int {
+	return 1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())
 }
 
 // alone says that onnxloss wrote the whole file.
@@ -217,8 +242,9 @@ func (c *checker) metadata() error {
 		}
 		c.made[n] = c.alone()
 	}
+	given := c.sources()
 	for _, d := range c.losses {
-		if err := c.bound(d, maker); err != nil {
+		if err := c.bound(d, maker, given); err != nil {
 			return err
 		}
 		c.collect(d, maker)
@@ -227,14 +253,13 @@ func (c *checker) metadata() error {
 }
 
 // bound proves that the tensors that the metadata speak of are there.
-func (c *checker) bound(d Description, maker map[string]*onnxpb.NodeProto) error {
+func (c *checker) bound(d Description, maker map[string]*onnxpb.NodeProto, given map[string]bool) error {
 	if opset := c.opsets[""]; opset != d.Opset {
 		return fmt.Errorf("the metadata say opset %d, but opset %d is imported", d.Opset, opset)
 	}
 	if maker[d.Output] == nil {
 		return fmt.Errorf("the metadata call %q the loss's tensor, but no node makes it", d.Output)
 	}
-	given := c.sources()
 	for input, tensor := range d.Inputs {
 		if maker[tensor] == nil && !given[tensor] {
 			return fmt.Errorf("the metadata bind the loss's input %q to tensor %q, which the graph does not have", input, tensor)

@@ -122,6 +122,9 @@ func (o *operation) integer(name string, otherwise int) int {
 // where they are left out.
 func (o *operation) list(name string, input int) (numbers []int, given, known bool) {
 	if a := o.attributes[name]; a != nil {
+		if len(a.GetInts()) > maxList {
+			return nil, true, false
+		}
 		for _, i := range a.GetInts() {
 			numbers = append(numbers, int(i))
 		}

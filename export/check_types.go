@@ -50,7 +50,11 @@ func (c *checker) types() error {
 	}
 	b := &body{opsets: c.opsets, facts: map[string]fact{}}
 	for _, t := range graph.GetInitializer() {
-		b.facts[t.GetName()] = factOf(t)
+		f := factOf(t)
+		if problem := disagree(stored[t.GetName()], f); problem != "" {
+			return fmt.Errorf("initializer %q is %s, but stored as %s: the %s differ", t.GetName(), f, stored[t.GetName()], problem)
+		}
+		b.facts[t.GetName()] = f
 	}
 	for _, in := range graph.GetInput() {
 		b.facts[in.GetName()] = stored[in.GetName()]
@@ -156,6 +160,9 @@ func declaredFact(info *onnxpb.ValueInfoProto) (fact, error) {
 
 // factOf is what a stored tensor is, its content included where it is short.
 func factOf(t *onnxpb.TensorProto) fact {
+	if len(t.GetDims()) > maxAxes {
+		return fact{dtype: ops.DType(t.GetDataType())}
+	}
 	return fact{ops.DType(t.GetDataType()), shapeOfTensor(t), intsOf(t)}
 }
 
@@ -243,8 +250,8 @@ func merged(stored, inferred fact) fact {
 // infer gives the facts of a node's outputs, none for operators that are not
 // known. made asks for an operator that is.
 func (c *checker) infer(n *onnxpb.NodeProto, b *body, made bool) ([]fact, error) {
-	if c.inferred++; c.inferred > maxInferred {
-		return nil, fmt.Errorf("functions call each other too often: there are more than %d nodes in all", maxInferred)
+	if err := c.count(n, b); err != nil {
+		return nil, err
 	}
 	if f := c.functions[calledBy(n)]; f != nil {
 		return c.inferCall(n, f, b)
@@ -273,12 +280,24 @@ func (c *checker) infer(n *onnxpb.NodeProto, b *body, made bool) ([]fact, error)
 	return []fact{result}, nil
 }
 
+// count bounds what functions cost that call each other.
+func (c *checker) count(n *onnxpb.NodeProto, b *body) error {
+	if !b.inFunction {
+		return nil
+	}
+	if c.left -= costOf(n); c.left < 0 {
+		return fmt.Errorf("functions call each other too often: there are more than %d nodes and operands in all", callsOf(c.model))
+	}
+	return nil
+}
+
 // inferCall infers a function's outputs from its body at the facts of a call.
 func (c *checker) inferCall(n *onnxpb.NodeProto, f *onnxpb.FunctionProto, caller *body) ([]fact, error) {
 	if len(n.GetInput()) > len(f.GetInput()) || len(n.GetOutput()) > len(f.GetOutput()) {
 		return nil, fmt.Errorf("it has %d inputs and %d outputs; the function has %d and %d",
 			len(n.GetInput()), len(n.GetOutput()), len(f.GetInput()), len(f.GetOutput()))
 	}
+	c.left -= len(f.GetInput()) + len(f.GetOutput()) + len(f.GetAttribute()) + len(f.GetAttributeProto()) + len(f.GetOpsetImport())
 	attributes, err := bindAttributes(n, f, caller)
 	if err != nil {
 		return nil, err
@@ -311,13 +330,15 @@ func (c *checker) inferCall(n *onnxpb.NodeProto, f *onnxpb.FunctionProto, caller
 
 // bindAttributes gives a function's attributes their values at a call.
 func bindAttributes(n *onnxpb.NodeProto, f *onnxpb.FunctionProto, caller *body) (map[string]*onnxpb.AttributeProto, error) {
-	bound := map[string]*onnxpb.AttributeProto{}
+	bound := map[string]*onnxpb.AttributeProto{} // nil where there is no default
+	for _, name := range f.GetAttribute() {
+		bound[name] = nil
+	}
 	for _, a := range f.GetAttributeProto() {
 		bound[a.GetName()] = a
 	}
-	known := func(name string) bool { return bound[name] != nil || slices.Contains(f.GetAttribute(), name) }
 	for _, a := range n.GetAttribute() {
-		if !known(a.GetName()) {
+		if _, known := bound[a.GetName()]; !known {
 			return nil, fmt.Errorf("attribute %q is not one of the function's", a.GetName())
 		}
 		value, err := resolve(a, caller)
@@ -372,6 +393,9 @@ func (c *checker) operation(n *onnxpb.NodeProto, s *schema, b *body) (*operation
 	types := map[string]ops.DType{}
 	for i, name := range n.GetInput() {
 		f := b.facts[name]
+		if len(f.shape) > maxAxes {
+			f.shape = nil
+		}
 		o.inputs = append(o.inputs, f)
 		if name == "" || f.dtype == ops.Undefined {
 			continue

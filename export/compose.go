@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
@@ -55,7 +56,7 @@ type AllOptions struct {
 func AttachAll(model *models.Model, terms []Term, o AllOptions) (*models.Model, error) {
 	attached, err := attachAll(model, terms, o)
 	if err != nil {
-		return nil, fmt.Errorf("export: attach: %w", err)
+		return nil, fmt.Errorf("export: attach: %w", brief.Error(err))
 	}
 	return attached, nil
 }

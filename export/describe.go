@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
@@ -84,6 +85,11 @@ const (
 	keyTotal    = "total" // only where there is one
 	keyAdded    = "added" // only where attached
 )
+
+var keys = []string{
+	keyLoss, keyParams, keyVersion, keyForm, keyOpset, keyDType, keyReduce, keyInputs, keyBind, keyOutput,
+	keyAttached, keyDetached, keyWeight, keyFrom, keyTerms, keyTotal, keyAdded,
+}
 
 // entry is a key of the metadata with its value.
 type entry struct{ key, value string }
@@ -191,7 +197,7 @@ func described(model *onnxpb.ModelProto) (Composition, error) {
 	}
 	c, err := describeAll(meta)
 	if err != nil {
-		return Composition{}, fmt.Errorf("export: metadata: %w", err)
+		return Composition{}, fmt.Errorf("export: metadata: %w", brief.Error(err))
 	}
 	return c, nil
 }

@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
 )
 
 // added is what was put into a model, all of it at the ends of lists, and what was
@@ -91,7 +95,7 @@ var ErrNotAttached = errors.New("the file is a loss alone, with no model under i
 func Detach(model *models.Model) (*models.Model, error) {
 	detached, err := detach(model)
 	if err != nil {
-		return nil, fmt.Errorf("export: detach: %w", err)
+		return nil, fmt.Errorf("export: detach: %w", brief.Error(err))
 	}
 	return detached, nil
 }
@@ -115,34 +119,39 @@ func detach(model *models.Model) (*models.Model, error) {
 	if err := json.Unmarshal([]byte(text), &done); err != nil {
 		return nil, fmt.Errorf("%s%s is not JSON: %w", keyPrefix, keyAdded, err)
 	}
-	edit := model.Edit()
-	if err := done.check(edit, known); err != nil {
+	detached, err := done.undo(model, known)
+	if err != nil {
 		return nil, fmt.Errorf("the file has changed since the loss was attached: %w; start from the model without the loss", err)
 	}
-	done.takeOff(edit)
-	return edit.Model()
+	return detached, nil
+}
+
+// undo takes off what was added.
+func (a *added) undo(model *models.Model, known Composition) (*models.Model, error) {
+	if err := a.check(model, known); err != nil {
+		return nil, err
+	}
+	edit := model.Edit()
+	a.takeOff(edit)
+	detached, err := edit.Model()
+	if err != nil || a.Opset == 0 {
+		return detached, err
+	}
+	if err := detached.CheckOpset(model.Opset()); err != nil {
+		return nil, fmt.Errorf("it cannot have been of opset %d: %w", a.Opset, err)
+	}
+	return detached, nil
 }
 
 // takeOff undoes what was done.
 func (a *added) takeOff(edit *models.Edit) {
 	for part, n := range a.parts() {
 		if part == models.ValueInfo {
-			continue
+			*n -= a.HiddenOutputs
 		}
-		for range *n {
-			edit.Remove(part, edit.Len(part)-1)
-		}
+		edit.Truncate(part, edit.Len(part)-*n)
 	}
-	for range a.ValueInfo - a.HiddenOutputs {
-		edit.Remove(models.ValueInfo, edit.Len(models.ValueInfo)-1)
-	}
-	for i := range a.HiddenOutputs {
-		place := -1
-		if i < len(a.Hidden) {
-			place = a.Hidden[i]
-		}
-		edit.ShowOutput(edit.Len(models.ValueInfo)-(a.HiddenOutputs-i), place)
-	}
+	edit.ShowOutputs(a.HiddenOutputs, a.Hidden)
 	if a.IR != nil {
 		edit.SetIR(*a.IR)
 	}
@@ -153,33 +162,51 @@ func (a *added) takeOff(edit *models.Edit) {
 
 // check proves that what is to be taken off is the loss, and that nothing else
 // needs it.
-func (a *added) check(edit *models.Edit, known Composition) error {
+func (a *added) check(m *models.Model, known Composition) error {
+	model, edit := m.Proto, m.Edit()
 	for part, n := range a.parts() {
 		if *n < 0 || *n > edit.Len(part) {
 			return fmt.Errorf("%d elements of one kind were added, and there are %d", *n, edit.Len(part))
 		}
 	}
-	if a.HiddenOutputs < 0 || a.HiddenOutputs > a.ValueInfo {
-		return fmt.Errorf("%d outputs were hidden, and %d types added", a.HiddenOutputs, a.ValueInfo)
+	if a.HiddenOutputs < 0 || a.HiddenOutputs > a.ValueInfo || a.HiddenOutputs > 0 && a.Outputs < len(model.Graph.Output) {
+		return fmt.Errorf("%d outputs were hidden, %d types and %d outputs added, and there are %d outputs", a.HiddenOutputs, a.ValueInfo, a.Outputs, len(model.Graph.Output))
 	}
-	graph := edit.Proto().GetGraph()
-	own := len(graph.Node) - a.Nodes
-	made := map[string]bool{}
-	for _, n := range graph.Node[own:] {
-		for _, name := range n.GetOutput() {
-			made[name] = true
-		}
+	if a.IR != nil && *a.IR >= model.GetIrVersion() {
+		return fmt.Errorf("the IR version was %d and is %d", *a.IR, model.GetIrVersion())
 	}
-	for _, output := range known.outputs() {
-		if !made[output] {
-			return fmt.Errorf("%q is not made by the last %d nodes", output, a.Nodes)
-		}
+	if now := m.Opset(); a.Opset != 0 && (a.Opset < ops.MinOpset || a.Opset >= now) {
+		return fmt.Errorf("the opset was %d and is %d", a.Opset, now)
 	}
-	for _, in := range graph.Input[len(graph.Input)-a.Inputs:] {
-		made[in.GetName()] = true
+	loss, rest := a.split(model)
+	if err := unused(rest, loss, known); err != nil {
+		return err
 	}
-	delete(made, "")
-	return a.unused(graph, made)
+	return unneeded(rest, loss)
+}
+
+// split tells what was added from what was there.
+func (a *added) split(m *onnxpb.ModelProto) (loss, rest *onnxpb.ModelProto) {
+	loss, rest = &onnxpb.ModelProto{Graph: new(onnxpb.GraphProto)}, &onnxpb.ModelProto{Graph: new(onnxpb.GraphProto)}
+	g := m.Graph
+	rest.Graph.Node, loss.Graph.Node = splitList(g.Node, a.Nodes)
+	rest.Graph.Initializer, loss.Graph.Initializer = splitList(g.Initializer, a.Initializers)
+	rest.Graph.Input, loss.Graph.Input = splitList(g.Input, a.Inputs)
+	rest.Graph.Output, loss.Graph.Output = splitList(g.Output, a.Outputs)
+	rest.Graph.ValueInfo, loss.Graph.ValueInfo = splitList(g.ValueInfo, a.ValueInfo)
+	hidden := loss.Graph.ValueInfo[:a.HiddenOutputs]
+	rest.Graph.Output = slices.Concat(rest.Graph.Output, hidden)
+	loss.Graph.ValueInfo = loss.Graph.ValueInfo[a.HiddenOutputs:]
+	rest.Graph.SparseInitializer = g.SparseInitializer
+	rest.Functions, loss.Functions = splitList(m.Functions, a.Functions)
+	rest.OpsetImport, loss.OpsetImport = splitList(m.OpsetImport, a.Opsets)
+	rest.MetadataProps, loss.MetadataProps = splitList(m.MetadataProps, a.Metadata)
+	return loss, rest
+}
+
+// splitList cuts the last n off.
+func splitList[T any](list []T, n int) (before, last []T) {
+	return list[:len(list)-n], list[len(list)-n:]
 }
 
 // outputs lists the tensors that the metadata speak of.
@@ -194,20 +221,79 @@ func (c Composition) outputs() []string {
 	return names
 }
 
-// unused proves that nothing of the model itself reads what was added.
-func (a *added) unused(graph *onnxpb.GraphProto, made map[string]bool) error {
-	rest := &onnxpb.GraphProto{Node: graph.Node[:len(graph.Node)-a.Nodes], Output: graph.Output[:len(graph.Output)-a.Outputs]}
-	used := map[string]bool{}
-	takeNames(rest, used)
+// unused proves that the loss makes what the metadata say and no other names, and that
+// the rest of the model does without them.
+func unused(rest, loss *onnxpb.ModelProto, known Composition) error {
+	made, used := map[string]bool{}, map[string]bool{}
+	for _, n := range loss.Graph.Node {
+		for _, name := range n.GetOutput() {
+			made[name] = true
+		}
+	}
+	delete(made, "")
+	for _, output := range known.outputs() {
+		if !made[output] {
+			return fmt.Errorf("%q is not made by the last %d nodes", output, len(loss.Graph.Node))
+		}
+	}
+	for _, info := range slices.Concat(loss.Graph.Output, loss.Graph.ValueInfo) {
+		if !made[info.GetName()] {
+			return fmt.Errorf("the output or type of %q does not belong to the loss", info.GetName())
+		}
+	}
+	for _, in := range loss.Graph.Input {
+		made[in.GetName()] = true
+	}
+	for _, t := range loss.Graph.Initializer {
+		made[t.GetName()] = true
+	}
+	takeNames(rest.Graph, used)
 	for name := range made {
 		if used[name] {
 			return fmt.Errorf("%q, which belongs to the loss, is used elsewhere", name)
 		}
 	}
-	for _, out := range graph.Output[len(graph.Output)-a.Outputs:] {
-		if !made[out.GetName()] {
-			return fmt.Errorf("the output %q does not belong to the loss", out.GetName())
+	return nil
+}
+
+// unneeded proves that the rest of the model does without the loss's functions and
+// operator sets, and that the metadata that go are the loss's.
+func unneeded(rest, loss *onnxpb.ModelProto) error {
+	for _, e := range loss.MetadataProps {
+		if !strings.HasPrefix(e.GetKey(), keyPrefix) {
+			return fmt.Errorf("the entry %q of the metadata does not belong to the loss", e.GetKey())
 		}
 	}
-	return nil
+	for _, e := range rest.MetadataProps {
+		if key, ok := strings.CutPrefix(e.GetKey(), keyPrefix); ok && slices.Contains(keys, key) {
+			return fmt.Errorf("the entry %q of the metadata would be left", e.GetKey())
+		}
+	}
+	functions, domains := map[functionKey]bool{}, map[string]bool{}
+	for _, f := range loss.Functions {
+		functions[keyOf(f)] = true
+	}
+	for _, o := range loss.OpsetImport {
+		domains[standardDomain(o.GetDomain())] = true
+	}
+	calls := func(n *onnxpb.NodeProto) error {
+		if functions[calledBy(n)] {
+			return fmt.Errorf("%s calls a function that came with the loss", describeNode(n))
+		}
+		return nil
+	}
+	for _, f := range rest.Functions {
+		if domains[standardDomain(f.GetDomain())] {
+			return fmt.Errorf("the function %s needs an operator set that came with the loss", keyOf(f))
+		}
+		if err := eachNode(f.GetNode(), 0, calls); err != nil {
+			return err
+		}
+	}
+	return eachNode(rest.Graph.Node, 0, func(n *onnxpb.NodeProto) error {
+		if domains[standardDomain(n.GetDomain())] {
+			return fmt.Errorf("%s needs an operator set that came with the loss", describeNode(n))
+		}
+		return calls(n)
+	})
 }

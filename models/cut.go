@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/ops"
 )
@@ -18,7 +19,7 @@ import (
 func (m *Model) Cut(layers ...string) (*Model, error) {
 	cut, err := m.cut(layers)
 	if err != nil {
-		return nil, fmt.Errorf("models: cut: %w", err)
+		return nil, fmt.Errorf("models: cut: %w", brief.Error(err))
 	}
 	return &Model{Proto: cut, Path: m.Path}, nil
 }

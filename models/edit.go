@@ -158,6 +158,24 @@ func (e *Edit) has(p Part, i int) bool {
 	return true
 }
 
+// Truncate leaves the first n of a part.
+func (e *Edit) Truncate(p Part, n int) {
+	if n < 0 || n > e.Len(p) {
+		e.fail(fmt.Errorf("there are no %d elements among %d", n, e.Len(p)))
+		return
+	}
+	if fields := e.fields(p); fields != nil {
+		count := 0
+		*fields = slices.DeleteFunc(*fields, func(f field) bool {
+			if f.is(p) {
+				count++
+			}
+			return f.is(p) && count > n
+		})
+	}
+	e.list(p).Truncate(n)
+}
+
 // fields is where the parts are in the file, nil for a model that is in none.
 func (e *Edit) fields(p Part) *[]field {
 	switch {
@@ -221,56 +239,74 @@ func (e *Edit) SetIR(version int64) {
 // HideOutputs turns the outputs into tensors inside the graph, after those that
 // have types there, and tells where in the file they were: in a model that comes
 // from none, nowhere.
-func (e *Edit) HideOutputs() []int {
-	var places []int
-	if fields := e.fields(Outputs); fields != nil {
-		for at := range *fields {
-			if (*fields)[at].is(Outputs) {
-				places = append(places, at)
-			}
+func (e *Edit) HideOutputs() (places []int) {
+	graph := e.model.Proto.Graph
+	graph.ValueInfo, graph.Output = append(graph.ValueInfo, graph.Output...), nil
+	if e.model.layout == nil {
+		return nil
+	}
+	var kept, hidden []field
+	for at, f := range e.model.layout.graph {
+		if f.is(Outputs) {
+			places, hidden = append(places, at), append(hidden, f)
+		} else {
+			kept = append(kept, f)
 		}
 	}
-	for range e.Len(Outputs) {
-		e.move(Outputs, 0, ValueInfo, -1)
-	}
+	e.model.layout.graph = append(kept, e.renumbered(hidden, ValueInfo)...)
 	return places
 }
 
-// ShowOutput takes HideOutputs back for one tensor, the i-th of those that have types
-// inside the graph. place is where its output was, -1 for unknown.
-func (e *Edit) ShowOutput(i, place int) { e.move(ValueInfo, i, Outputs, place) }
-
-// move takes the i-th of a part to the end of another of the same type, and in the
-// file to a place, -1 for the end.
-func (e *Edit) move(from Part, i int, to Part, at int) {
-	if !e.has(from, i) {
+// ShowOutputs takes HideOutputs back for the last n tensors that have types inside the
+// graph. places is where in the file they were; those that it lacks go to the end.
+func (e *Edit) ShowOutputs(n int, places []int) {
+	graph := e.model.Proto.Graph
+	first := len(graph.ValueInfo) - n
+	if n < 0 || first < 0 {
+		e.fail(fmt.Errorf("there are no %d elements among %d", n, len(graph.ValueInfo)))
 		return
 	}
-	moved := e.list(from).Get(i)
-	var written field
-	if fields := e.fields(from); fields != nil {
-		written = e.renumbered((*fields)[indexIn(*fields, from, i)], to)
+	graph.ValueInfo, graph.Output = graph.ValueInfo[:first], append(graph.Output, graph.ValueInfo[first:]...)
+	if e.model.layout == nil {
+		return
 	}
-	e.Remove(from, i)
-	e.list(to).Append(moved)
-	if fields := e.fields(to); fields != nil {
-		if at < 0 || at > len(*fields) {
-			at = len(*fields)
+	var rest, shown []field
+	for _, f := range e.model.layout.graph {
+		if f.is(ValueInfo) && first == 0 {
+			shown = append(shown, f)
+			continue
 		}
-		*fields = slices.Insert(*fields, at, written)
+		if f.is(ValueInfo) {
+			first--
+		}
+		rest = append(rest, f)
 	}
+	fields := make([]field, 0, len(rest)+len(shown))
+	for i, f := range e.renumbered(shown, Outputs) {
+		before := len(rest)
+		if i < len(places) {
+			before = min(max(places[i]-len(fields), 0), len(rest))
+		}
+		fields = append(append(fields, rest[:before]...), f)
+		rest = rest[before:]
+	}
+	e.model.layout.graph = append(fields, rest...)
 }
 
-// renumbered gives a field of a list another number and leaves its content as it is.
-func (e *Edit) renumbered(f field, to Part) field {
-	bytes, err := e.model.layout.read(f)
-	_, _, n := protowire.ConsumeTag(bytes)
-	if err != nil || n < 0 {
+// renumbered gives fields of a list another number and leaves their content as it is.
+func (e *Edit) renumbered(fields []field, to Part) []field {
+	contents, err := e.model.layout.read(fields)
+	if err != nil {
 		e.fail(err)
-		return f
+		return fields
 	}
-	tag := protowire.AppendTag(nil, to.number(), protowire.BytesType)
-	return field{number: to.number(), kind: protowire.BytesType, bytes: append(tag, bytes[n:]...)}
+	made := make([]field, len(fields))
+	for i, bytes := range contents {
+		_, _, n := protowire.ConsumeTag(bytes) // which was read before
+		tag := protowire.AppendTag(nil, to.number(), protowire.BytesType)
+		made[i] = field{number: to.number(), kind: protowire.BytesType, bytes: append(tag, bytes[n:]...)}
+	}
+	return made
 }
 
 func (e *Edit) fail(err error) {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
@@ -29,7 +30,7 @@ func (m *Model) LoadExternal() error {
 	}
 	whole, err := m.load(func(*onnxpb.TensorProto) bool { return true })
 	if err != nil {
-		return fmt.Errorf("models: external data: %w", err)
+		return fmt.Errorf("models: external data: %w", brief.Error(err))
 	}
 	m.Proto, m.layout = whole, nil
 	return nil

@@ -19,9 +19,23 @@ type fact struct {
 // and axes are far shorter.
 const longestInts = 64
 
-// mostCalls bounds the nodes of functions' bodies that are looked at: a file of a
-// few hundred bytes can nest functions so that they are called 2^30 times.
-const mostCalls = 100_000
+// A file of a few hundred bytes can nest functions so that they are called 2^30 times.
+// The nodes of their bodies that are looked at, and those nodes' operands, are at most
+// timesCalled times those that the file has, within leastCalls and mostCalls.
+// deepestCalls bounds how many functions are on their way at a time.
+const (
+	timesCalled  = 64
+	leastCalls   = 1 << 16
+	mostCalls    = 1 << 22
+	deepestCalls = 64
+)
+
+// mostAxes is beyond the rank of any tensor that an engine takes. The shapes of others
+// are not followed, nor are longer lists of axes: each node would cost so much more.
+const (
+	mostAxes  = 64
+	mostParts = 1024
+)
 
 // inference finds facts about the tensors of a graph or of a function's body.
 type inference struct {
@@ -29,7 +43,8 @@ type inference struct {
 	facts      map[string]fact
 	functions  map[functionKey]*onnxpb.FunctionProto
 	attributes map[string]*onnxpb.AttributeProto // of the function call, nil for a graph
-	calls      *int
+	left       *int                              // of the nodes and operands that calls may look at
+	depth      int
 }
 
 // Infer lists what is known of every tensor of the main graph, by name: what the file
@@ -61,10 +76,10 @@ func declaredIn(graph *onnxpb.GraphProto) map[string]Tensor {
 // file says, and completes it.
 func infer(m *onnxpb.ModelProto) map[string]fact {
 	graph := m.GetGraph()
-	in := &inference{opset: opsetOf(m.GetOpsetImport()), facts: map[string]fact{}, functions: functionsOf(m), calls: new(int)}
+	in := &inference{opset: opsetOf(m.GetOpsetImport()), facts: map[string]fact{}, functions: functionsOf(m), left: callsOf(m)}
 	declared := map[string]fact{}
 	for name, t := range declaredIn(graph) {
-		declared[name] = fact{dtype: t.DType, shape: t.Shape}
+		declared[name] = fact{dtype: t.DType, shape: bounded(t.Shape)}
 	}
 	for _, info := range graph.GetInput() {
 		in.facts[info.GetName()] = declared[info.GetName()]
@@ -77,7 +92,7 @@ func infer(m *onnxpb.ModelProto) map[string]fact {
 		in.facts[t.GetName()] = f
 	}
 	for _, t := range graph.GetSparseInitializer() {
-		in.facts[t.GetValues().GetName()] = fact{dtype: ops.DType(t.GetValues().GetDataType()), shape: fromDims(t.GetDims())}
+		in.facts[t.GetValues().GetName()] = fact{dtype: ops.DType(t.GetValues().GetDataType()), shape: bounded(fromDims(t.GetDims()))}
 	}
 	for _, n := range graph.GetNode() {
 		for i, f := range in.node(n) {
@@ -110,6 +125,14 @@ func (f fact) completing(declared fact) fact {
 	return merged
 }
 
+// bounded leaves shapes of too many axes open.
+func bounded(s ops.Shape) ops.Shape {
+	if len(s) > mostAxes {
+		return nil
+	}
+	return s
+}
+
 func copyShape(s ops.Shape) ops.Shape {
 	if !s.Known() {
 		return nil
@@ -133,7 +156,9 @@ func (in *inference) node(n *onnxpb.NodeProto) []fact {
 func (in *inference) operation(n *onnxpb.NodeProto) operation {
 	o := operation{op: n.GetOpType(), opset: in.opset, results: len(n.GetOutput()), attributes: in.attributesOf(n)}
 	for _, name := range n.GetInput() {
-		o.inputs = append(o.inputs, in.facts[name])
+		f := in.facts[name]
+		f.shape = bounded(f.shape)
+		o.inputs = append(o.inputs, f)
 	}
 	return o
 }
@@ -153,7 +178,13 @@ func (in *inference) attributesOf(n *onnxpb.NodeProto) map[string]*onnxpb.Attrib
 
 // call infers the results of a function.
 func (in *inference) call(f *onnxpb.FunctionProto, o operation) []fact {
-	body := &inference{opset: opsetOf(f.GetOpsetImport()), facts: map[string]fact{}, functions: in.functions, attributes: o.attributes, calls: in.calls}
+	if !in.afford(len(f.GetInput()) + len(f.GetOutput()) + len(f.GetAttributeProto()) + len(f.GetOpsetImport())) {
+		return nil
+	}
+	body := &inference{
+		opset: opsetOf(f.GetOpsetImport()), facts: map[string]fact{}, functions: in.functions,
+		attributes: o.attributes, left: in.left, depth: in.depth + 1,
+	}
 	for _, a := range f.GetAttributeProto() {
 		if o.attributes[a.GetName()] == nil {
 			o.attributes[a.GetName()] = a
@@ -162,8 +193,8 @@ func (in *inference) call(f *onnxpb.FunctionProto, o operation) []fact {
 	for i, name := range f.GetInput() {
 		body.facts[name] = o.input(i)
 	}
-	for _, n := range f.GetNode() {
-		if *in.calls++; *in.calls > mostCalls {
+	for at, n := range f.GetNode() {
+		if !in.afford(costOf(f.GetNode()[at : at+1])) {
 			return nil
 		}
 		for i, result := range body.node(n) {
@@ -178,6 +209,29 @@ func (in *inference) call(f *onnxpb.FunctionProto, o operation) []fact {
 	return results
 }
 
+// afford counts what calls cost, and reports whether they may go on.
+func (in *inference) afford(cost int) bool {
+	*in.left -= cost
+	return *in.left >= 0 && in.depth < deepestCalls
+}
+
+// callsOf is what calls may cost in a model.
+func callsOf(m *onnxpb.ModelProto) *int {
+	cost := costOf(m.GetGraph().GetNode())
+	for _, f := range m.GetFunctions() {
+		cost += costOf(f.GetNode())
+	}
+	cost = min(max(leastCalls, timesCalled*cost), mostCalls)
+	return &cost
+}
+
+func costOf(nodes []*onnxpb.NodeProto) (cost int) {
+	for _, n := range nodes {
+		cost += 1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())
+	}
+	return cost
+}
+
 func opsetOf(imports []*onnxpb.OperatorSetIdProto) int {
 	for _, opset := range imports {
 		if standard(opset.GetDomain()) == "" {
@@ -188,8 +242,11 @@ func opsetOf(imports []*onnxpb.OperatorSetIdProto) int {
 }
 
 func factOf(t *onnxpb.TensorProto) fact {
-	f := fact{dtype: ops.DType(t.GetDataType()), shape: fromDims(t.GetDims())}
-	f.ints = intsOf(t, f)
+	f := fact{dtype: ops.DType(t.GetDataType())}
+	if len(t.GetDims()) <= mostAxes {
+		f.shape = fromDims(t.GetDims())
+		f.ints = intsOf(t, f)
+	}
 	return f
 }
 

@@ -364,26 +364,26 @@ func (o operation) blocks(toSpace bool) fact {
 	return f
 }
 
-func (o operation) split() fact { return o.part(0) }
-
-// part is one result of Split.
-func (o operation) part(i int) fact {
+// split gives the results of Split.
+func (o operation) split() []fact {
 	x := o.input(0)
-	f := fact{dtype: x.dtype}
+	parts := slices.Repeat([]fact{{dtype: x.dtype}}, o.results)
 	axis, ok := position(o.integer("axis", 0), len(x.shape))
 	if !ok {
-		return f
+		return parts
 	}
-	f.shape = copyShape(x.shape)
-	f.shape[axis] = ops.Dim{}
 	lengths, given, known := o.list("split", 1)
 	n, fixed := x.shape[axis].Size()
-	switch {
-	case given && known && i < len(lengths):
-		f.shape[axis] = ops.Fixed(lengths[i])
-	case !given && known && fixed && n >= 0 && n%o.results == 0:
-		f.shape[axis] = ops.Fixed(n / o.results)
+	for i := range parts {
+		shape := copyShape(x.shape)
+		shape[axis] = ops.Dim{}
+		switch {
+		case given && known && i < len(lengths):
+			shape[axis] = ops.Fixed(lengths[i])
+		case !given && known && fixed && n >= 0 && n%o.results == 0:
+			shape[axis] = ops.Fixed(n / o.results)
+		}
+		parts[i].shape = withoutNegative(shape)
 	}
-	f.shape = withoutNegative(f.shape)
-	return f
+	return parts
 }

@@ -54,7 +54,6 @@ var rules = byOperator([]struct {
 	{operation.resize, "Resize Upsample"},
 	{operation.depthToSpace, "DepthToSpace"},
 	{operation.spaceToDepth, "SpaceToDepth"},
-	{operation.split, "Split"},
 	{operation.constant, "Constant"},
 	{operation.constantOfShape, "ConstantOfShape"},
 	{operation.shapeOf, "Shape"},
@@ -84,15 +83,16 @@ var further = map[string]ops.DType{"MaxPool": ops.Int64, "TopK": ops.Int64, "Dro
 // infer gives a fact for every result.
 func (o operation) infer() []fact {
 	results := make([]fact, o.results)
+	if o.op == "Split" && !o.outsized() {
+		return o.split()
+	}
 	rule, known := rules[o.op]
-	if !known || o.results == 0 {
+	if !known || o.results == 0 || o.outsized() {
 		return results
 	}
 	results[0] = rule(o)
 	for i := 1; i < o.results; i++ {
 		switch dtype, other := further[o.op]; {
-		case o.op == "Split":
-			results[i] = o.part(i)
 		case o.op == "If":
 			results[i] = o.branch(i)
 		case other:
@@ -102,6 +102,17 @@ func (o operation) infer() []fact {
 		}
 	}
 	return results
+}
+
+// outsized reports lists among the attributes that are longer than one of axes, or
+// of the parts that a tensor is split into, can be. A constant's are not read.
+func (o operation) outsized() bool {
+	for _, a := range o.attributes {
+		if len(a.GetInts()) > mostParts && o.op != "Constant" {
+			return true
+		}
+	}
+	return false
 }
 
 func (o operation) input(i int) fact {

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/ops"
@@ -29,7 +30,7 @@ import (
 func Join(host, network *Model, feeds map[string]string) (joint *Model, names map[string]string, err error) {
 	j := joining{host: host, network: network, feeds: feeds}
 	if err := j.join(); err != nil {
-		return nil, nil, fmt.Errorf("models: join: %w", err)
+		return nil, nil, fmt.Errorf("models: join: %w", brief.Error(err))
 	}
 	return &Model{Proto: j.joint, Path: j.path}, j.names, nil
 }
@@ -61,8 +62,8 @@ func (j *joining) join() error {
 
 	j.joint = copyOf(j.host.Proto)
 	j.raiseIR(graph)
-	have := infoNames(j.joint.Graph.Output) // the network may pass on what it is fed
-	graph.Output = only(graph.Output, func(out *onnxpb.ValueInfoProto) bool { return !slices.Contains(have, out.GetName()) })
+	have := setOf(infoNames(j.joint.Graph.Output)) // the network may pass on what it is fed
+	graph.Output = only(graph.Output, func(out *onnxpb.ValueInfoProto) bool { return !have[out.GetName()] })
 	add(j.joint.Graph, graph)
 	j.addImports()
 	if err := j.addFunctions(); err != nil {
@@ -85,8 +86,8 @@ func (j *joining) raiseIR(network *onnxpb.GraphProto) {
 	if host < other {
 		older = j.joint.Graph
 	}
-	constants := initializerNames(older)
-	older.Input = only(older.Input, func(in *onnxpb.ValueInfoProto) bool { return !slices.Contains(constants, in.GetName()) })
+	constants := setOf(initializerNames(older))
+	older.Input = only(older.Input, func(in *onnxpb.ValueInfoProto) bool { return !constants[in.GetName()] })
 }
 
 // describeAgain completes the shapes of outputs, by what their inputs now are.

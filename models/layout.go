@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -36,17 +35,6 @@ func (f field) size() int64 {
 }
 
 func rangeOf(h head) field { return field{number: h.number, kind: h.kind, start: h.start, end: h.next} }
-
-// addModel notes a field of the model. Of a graph that is written in several parts,
-// which stand for one, the first says where it is.
-func (l *layout) addModel(h head, isGraph bool) {
-	switch {
-	case !isGraph:
-		l.model = append(l.model, rangeOf(h))
-	case !slices.ContainsFunc(l.model, field.isGraph):
-		l.model = append(l.model, field{number: fieldGraph})
-	}
-}
 
 // is tells an element of a part. Lists of messages are the only parts there are.
 func (f field) is(p Part) bool { return f.number == p.number() && f.kind == protowire.BytesType }
@@ -97,20 +85,23 @@ func sizeOf(fields []field) (n int64) {
 	return n
 }
 
-// read gives a field's bytes.
-func (l *layout) read(f field) ([]byte, error) {
-	if f.bytes != nil {
-		return f.bytes, nil
-	}
+// read gives the bytes of fields.
+func (l *layout) read(fields []field) ([][]byte, error) {
 	from, err := l.source.open()
 	if err != nil {
 		return nil, err
 	}
-	bytes := make([]byte, f.size())
-	if n, err := from.ReadAt(bytes, f.start); n < len(bytes) {
-		return nil, errors.Join(err, from.Close())
+	list := make([][]byte, len(fields))
+	for i, f := range fields {
+		if list[i] = f.bytes; f.bytes != nil {
+			continue
+		}
+		list[i] = make([]byte, f.size())
+		if n, err := from.ReadAt(list[i], f.start); n < len(list[i]) {
+			return nil, errors.Join(err, from.Close())
+		}
 	}
-	return bytes, from.Close()
+	return list, from.Close()
 }
 
 // writeTo writes pieces.

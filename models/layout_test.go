@@ -187,7 +187,18 @@ func TestEditedModelsAreWrittenAsTheyAre(t *testing.T) {
 			e.Remove(models.Nodes, e.Len(models.Nodes)-1)
 		},
 		"hidden outputs": func(e *models.Edit) { e.HideOutputs(); e.AddOutputs(info) },
-		"shown outputs":  func(e *models.Edit) { e.ShowOutput(0, e.HideOutputs()[0]) },
+		"truncated": func(e *models.Edit) {
+			e.AddNodes(node)
+			e.Truncate(models.Nodes, 3)
+			e.Truncate(models.Initializers, 0)
+			e.Truncate(models.Functions, e.Len(models.Functions))
+		},
+		"outputs shown elsewhere": func(e *models.Edit) {
+			e.AddOutputs(info, info)
+			e.HideOutputs()
+			e.ShowOutputs(3, []int{5, 0})
+		},
+		"shown outputs": func(e *models.Edit) { e.ShowOutputs(1, e.HideOutputs()) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, filepath.Join(t.TempDir(), "model.onnx"), encode(t, heavy()))
@@ -312,11 +323,12 @@ func TestEditRefusesElementsThatAreNotThere(t *testing.T) {
 		"one too many":         func(e *models.Edit) { e.Remove(models.Nodes, e.Len(models.Nodes)) },
 		"a negative one":       func(e *models.Edit) { e.Remove(models.Inputs, -1) },
 		"one of an empty list": func(e *models.Edit) { e.Remove(models.Functions, 0) },
-		"an output not hidden": func(e *models.Edit) { e.ShowOutput(0, -1) },
+		"an output not hidden": func(e *models.Edit) { e.ShowOutputs(e.Len(models.ValueInfo)+1, nil) },
+		"more than there are":  func(e *models.Edit) { e.Truncate(models.Nodes, e.Len(models.Nodes)+1) },
 	} {
 		edit := model.Edit()
 		change(edit)
-		if _, err := edit.Model(); err == nil || !strings.Contains(err.Error(), "there is no element") {
+		if _, err := edit.Model(); err == nil || !strings.Contains(err.Error(), "among") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -28,6 +28,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/ops"
 )
@@ -101,7 +102,7 @@ func tensorType(dtype ops.DType, shape ops.Shape) string {
 func Open(path string) (*Model, error) {
 	model, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("models: open %q: %w", path, err)
+		return nil, fmt.Errorf("models: open %q: %w", path, brief.Error(err))
 	}
 	return model, nil
 }
@@ -160,7 +161,7 @@ func reason(err error) error {
 func Parse(data []byte) (*Model, error) {
 	model, err := parse(bytes.NewReader(data), int64(len(data)), "", &source{data: data})
 	if err != nil {
-		return nil, fmt.Errorf("models: parse: %w", err)
+		return nil, fmt.Errorf("models: parse: %w", brief.Error(err))
 	}
 	return model, nil
 }
@@ -178,6 +179,8 @@ func parse(from io.ReaderAt, size int64, name string, s *source) (*Model, error)
 		}
 	}
 	switch {
+	case errors.Is(err, errForeign):
+		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("it is not an ONNX model, or is cut off: %w", err)
 	case model.Graph == nil:

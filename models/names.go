@@ -59,6 +59,14 @@ func infoNames(infos []*onnxpb.ValueInfoProto) []string {
 	return names
 }
 
+func setOf(names []string) map[string]bool {
+	set := map[string]bool{}
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
 func initializerNames(g *onnxpb.GraphProto) []string {
 	var names []string
 	for _, t := range g.GetInitializer() {

@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -25,10 +26,12 @@ func (e *Edit) Recompute(tensor string, free func(string) string) (string, error
 		return "", fmt.Errorf("models: recompute: no node of the main graph makes a tensor %q", tensor)
 	}
 	r := recomputing{edit: e, free: free, facts: infer(e.model.Proto), names: map[string]string{}}
-	for _, i := range r.plan(tensor) {
-		if err := r.copy(i); err != nil {
-			return "", fmt.Errorf("models: recompute %q: %w", tensor, err)
-		}
+	nodes, err := e.nodes(r.plan(tensor))
+	if err != nil {
+		return "", fmt.Errorf("models: recompute %q: %w", tensor, err)
+	}
+	for _, n := range nodes {
+		r.add(n)
 	}
 	if r.sources[tensor] {
 		r.pass(tensor)
@@ -85,12 +88,8 @@ func (r *recomputing) plan(tensor string) []int {
 	return places
 }
 
-// copy appends the copy of a node.
-func (r *recomputing) copy(i int) error {
-	n, err := r.edit.node(i)
-	if err != nil {
-		return err
-	}
+// add appends the copy of a node under names of its own.
+func (r *recomputing) add(n *onnxpb.NodeProto) {
 	for _, name := range reads(n) {
 		if r.sources[name] && r.names[name] == "" {
 			r.pass(name)
@@ -104,9 +103,29 @@ func (r *recomputing) copy(i int) error {
 	if n.GetName() != "" {
 		n.Name = proto.String(r.free(n.GetName()))
 	}
-	renamer{r.name, func(node string) string { return node }}.one(n)
+	inside := r.inside(n)
+	name := func(tensor string) string {
+		if made, ok := inside[tensor]; ok {
+			return made
+		}
+		return r.name(tensor)
+	}
+	renamer{name, func(node string) string { return node }}.one(n)
 	r.edit.AddNodes(n)
-	return nil
+}
+
+// inside gives new names to what subgraphs of a node make: the graph may make something
+// of the same name by now.
+func (r *recomputing) inside(n *onnxpb.NodeProto) map[string]string {
+	made, outside := map[string]string{}, setOf(reads(n))
+	for _, g := range subgraphs(n) {
+		for _, name := range slices.Sorted(maps.Keys(tensorNames(g))) {
+			if !outside[name] && !slices.Contains(n.GetOutput(), name) && made[name] == "" {
+				made[name] = r.free(name)
+			}
+		}
+	}
+	return made
 }
 
 // name is what a tensor is called among the copies: what is shared keeps its name.
@@ -131,18 +150,33 @@ func (r *recomputing) pass(tensor string) {
 	r.edit.AddNodes(n)
 }
 
-// node is a node of the graph whole, with numbers that stayed in the file.
-func (e *Edit) node(i int) (*onnxpb.NodeProto, error) {
-	fields := e.fields(Nodes)
-	if fields == nil {
-		return copyOf(e.model.Proto.Graph.Node[i]), nil
+// nodes are copies of nodes of the graph, by their places, with the numbers that stayed in
+// the file.
+func (e *Edit) nodes(places []int) ([]*onnxpb.NodeProto, error) {
+	copies := make([]*onnxpb.NodeProto, len(places))
+	if e.model.layout == nil {
+		for i, place := range places {
+			copies[i] = copyOf(e.model.Proto.Graph.Node[place])
+		}
+		return copies, nil
 	}
-	bytes, err := e.model.layout.read((*fields)[indexIn(*fields, Nodes, i)])
+	all := slices.Clone(*e.fields(Nodes))
+	all = slices.DeleteFunc(all, func(f field) bool { return !f.is(Nodes) })
+	chosen := make([]field, len(places))
+	for i, place := range places {
+		chosen[i] = all[place]
+	}
+	contents, err := e.model.layout.read(chosen)
 	if err != nil {
 		return nil, err
 	}
-	_, _, tag := protowire.ConsumeTag(bytes)
-	content, _ := protowire.ConsumeBytes(bytes[max(tag, 0):])
-	n := new(onnxpb.NodeProto)
-	return n, proto.Unmarshal(content, n)
+	for i, bytes := range contents {
+		_, _, tag := protowire.ConsumeTag(bytes) // which was read before
+		content, _ := protowire.ConsumeBytes(bytes[tag:])
+		copies[i] = new(onnxpb.NodeProto)
+		if err := proto.Unmarshal(content, copies[i]); err != nil {
+			return nil, err
+		}
+	}
+	return copies, nil
 }

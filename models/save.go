@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/onnxloss/onnxloss/internal/atomicfile"
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
@@ -112,7 +113,7 @@ func locationsOf(tensors []*onnxpb.TensorProto) (map[string]string, error) {
 func (m *Model) ExternalFiles() ([]string, error) {
 	locations, err := locationsOf(slices.DeleteFunc(externaldata.Tensors(m.Proto), inOwnFile))
 	if err != nil {
-		return nil, fmt.Errorf("models: external data: %w", err)
+		return nil, fmt.Errorf("models: external data: %w", brief.Error(err))
 	}
 	return slices.Sorted(maps.Keys(locations)), nil
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
 
@@ -33,6 +34,9 @@ type scanner struct {
 	name     string // of the file, for the references; "" reads everything
 	skeleton []byte
 	layout   *layout
+
+	references int  // that were written
+	inGraph    bool // since a graph was found
 }
 
 // scan gives the message with everything but long numbers, and the layout.
@@ -45,7 +49,39 @@ func scan(from io.ReaderAt, size int64, name string) (*onnxpb.ModelProto, *layou
 	if err := proto.Unmarshal(s.skeleton, model); err != nil {
 		return nil, nil, err
 	}
-	return model, s.layout, nil
+	foreign, clear := s.checkReferences(model)
+	switch {
+	case clear:
+		return model, s.layout, nil
+	case name != "": // without references, all that are there are foreign
+		return scan(from, size, "")
+	}
+	return nil, nil, fmt.Errorf("tensor %q has external data with the key %q, %w; take it out", foreign, keyField, errForeign)
+}
+
+// errForeign says that a file has what only this package writes, in memory.
+var errForeign = errors.New("which is not for files")
+
+// checkReferences reports whether all references to the file itself are the scanner's,
+// and clear: tensors merge that are a field's several values. It names the last one.
+func (s *scanner) checkReferences(model *onnxpb.ModelProto) (last string, clear bool) {
+	marked := 0
+	clear = true
+	for _, t := range externaldata.Tensors(model) {
+		before := marked
+		for _, entry := range t.GetExternalData() {
+			if entry.GetKey() == keyField {
+				marked, last = marked+1, t.GetName()
+			}
+		}
+		alone := len(t.ExternalData) == entriesOfReference && !hasNumbers(t)
+		clear = clear && (marked == before || alone)
+	}
+	return last, clear && marked == s.references
+}
+
+func hasNumbers(t *onnxpb.TensorProto) bool {
+	return t.RawData != nil || len(t.FloatData)+len(t.DoubleData)+len(t.Int32Data)+len(t.Int64Data)+len(t.Uint64Data)+len(t.StringData) > 0
 }
 
 var (
@@ -95,7 +131,7 @@ func (s *scanner) message(of protoreflect.MessageDescriptor, start, end int64, l
 func (s *scanner) field(of protoreflect.MessageDescriptor, h head, level int) error {
 	isGraph := level == 0 && h.number == fieldGraph && h.kind == protowire.BytesType
 	if level == 0 {
-		s.layout.addModel(h, isGraph)
+		s.place(h, isGraph)
 	}
 	inner := messageOf(of, h)
 	switch {
@@ -107,6 +143,18 @@ func (s *scanner) field(of protoreflect.MessageDescriptor, h head, level int) er
 		return s.nested(h, func() error { return s.tensor(h) })
 	}
 	return s.nested(h, func() error { return s.message(inner, h.body, h.next, level+1) })
+}
+
+// place notes a field of the model. Of a graph that is written in several parts, which
+// stand for one, the first says where it is.
+func (s *scanner) place(h head, isGraph bool) {
+	switch {
+	case !isGraph:
+		s.layout.model = append(s.layout.model, rangeOf(h))
+	case !s.inGraph:
+		s.layout.model = append(s.layout.model, field{number: fieldGraph})
+		s.inGraph = true
+	}
 }
 
 // graph copies the main graph and notes where its fields lie.
@@ -180,9 +228,13 @@ func (s *scanner) tensor(h head) error {
 	return nil
 }
 
+// entriesOfReference is how many entries of external data a reference has.
+const entriesOfReference = 4
+
 // reference writes where a tensor's numbers are.
 func (s *scanner) reference(numbers head) {
-	for _, entry := range [][2]string{
+	s.references++
+	for _, entry := range [entriesOfReference][2]string{
 		{"location", s.name},
 		{"offset", strconv.FormatInt(numbers.body, 10)},
 		{"length", strconv.FormatInt(numbers.next-numbers.body, 10)},

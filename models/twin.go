@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
 
@@ -25,7 +26,7 @@ import (
 func Twin(network *Model, copies ...string) (*Model, error) {
 	twin, err := twin(network, copies)
 	if err != nil {
-		return nil, fmt.Errorf("models: twin: %w", err)
+		return nil, fmt.Errorf("models: twin: %w", brief.Error(err))
 	}
 	return &Model{Proto: twin, Path: network.Path}, nil
 }
@@ -96,8 +97,21 @@ func (m *Model) split() (shared, each *onnxpb.GraphProto) {
 	for _, in := range m.Inputs() {
 		changing = append(changing, in.Name)
 	}
+	byFunction := map[functionKey]bool{}
+	isRandom := func(n *onnxpb.NodeProto) bool {
+		key := calledBy(n)
+		if functions[key] == nil || len(subgraphs(n)) > 0 {
+			return random(n, functions)
+		}
+		known, ok := byFunction[key]
+		if !ok {
+			known = random(n, functions)
+			byFunction[key] = known
+		}
+		return known
+	}
 	for _, n := range graph.GetNode() {
-		if random(n, functions) {
+		if isRandom(n) {
 			changing = append(changing, n.GetOutput()...)
 		}
 	}

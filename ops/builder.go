@@ -75,7 +75,8 @@ type Builder struct {
 	prefix    string
 	nodes     []*node
 	inputs    []Value
-	taken     map[string]bool
+	taken     map[string]bool // which the graph around has, and stays as it is
+	own       map[string]bool // names of this graph
 	constants map[string]Value
 	detached  []Value
 	err       error
@@ -91,15 +92,14 @@ type node struct {
 // NewBuilder starts a graph for an opset between MinOpset and MaxOpset. Every
 // tensor it names starts with prefix, and no name is one that taken reports.
 func NewBuilder(opset int, prefix string, taken map[string]bool) *Builder {
-	b := &Builder{opset: opset, prefix: prefix, taken: map[string]bool{}, constants: map[string]Value{}}
-	for name := range taken {
-		b.taken[name] = true
-	}
+	b := &Builder{opset: opset, prefix: prefix, taken: taken, own: map[string]bool{}, constants: map[string]Value{}}
 	if opset < MinOpset || opset > MaxOpset {
 		b.fail("opset %d is not supported; use %d to %d", opset, MinOpset, MaxOpset)
 	}
 	return b
 }
+
+func (b *Builder) isTaken(name string) bool { return b.own[name] || b.taken[name] }
 
 // Opset is the operator set version that is emitted.
 func (b *Builder) Opset() int { return b.opset }
@@ -119,7 +119,7 @@ func (b *Builder) fail(format string, args ...any) {
 // Input declares a tensor that the graph reads, under exactly this name.
 func (b *Builder) Input(name string, dtype DType, shape Shape) Value {
 	v := Value{&value{name: name, given: true, dtype: dtype, shape: shape}}
-	b.taken[name] = true
+	b.own[name] = true
 	b.inputs = append(b.inputs, v)
 	return v
 }
@@ -156,7 +156,7 @@ func (b *Builder) Assume(v Value, shape Shape) Value {
 // Output gives a value exactly this name, copying it where it has a fixed one
 // already. It fails where the name is taken.
 func (b *Builder) Output(v Value, name string) Value {
-	if b.taken[name] {
+	if b.isTaken(name) {
 		b.fail("the output name %q is taken", name)
 		return v
 	}
@@ -168,7 +168,7 @@ func (b *Builder) Output(v Value, name string) Value {
 		v = b.Identity(v)
 	}
 	v.v.name, v.v.given = name, true
-	b.taken[name] = true
+	b.own[name] = true
 	return v
 }
 
@@ -374,10 +374,10 @@ func (b *Builder) settleName(v *value) {
 // free takes a name, or that with the first number that makes it a free one.
 func (b *Builder) free(base string) string {
 	name := base
-	for i := 2; b.taken[name]; i++ {
+	for i := 2; b.isTaken(name); i++ {
 		name = fmt.Sprintf("%s_%d", base, i)
 	}
-	b.taken[name] = true
+	b.own[name] = true
 	return name
 }
 

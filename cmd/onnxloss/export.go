@@ -73,7 +73,7 @@ func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 	}
 	made, err := export.DescribeAll(model)
 	if errors.Is(err, export.ErrNoLoss) {
-		_, err = fmt.Fprintf(w, "%s: the model without a loss, outputs %s\n", where, outputList(model))
+		_, err = fmt.Fprintf(w, "%s: the model without a loss, outputs %s\n", where, printable(outputList(model)))
 		return err
 	}
 	if err != nil {
@@ -82,10 +82,10 @@ func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 	for _, d := range made.Terms {
 		weight := factor(made, d)
 		if weight != "" {
-			weight = ", weight " + weight
+			weight = ", weight " + printable(weight)
 		}
 		_, err := fmt.Fprintf(w, "%s: %s, form %s, %s, opset %d, reduction %s%s: %s -> %s\n",
-			where, d.Loss.Command(), d.Form, d.DType, d.Opset, d.Reduction, weight, inputList(model, d), d.Output)
+			where, d.Loss.Command(), d.Form, d.DType, d.Opset, d.Reduction, weight, printable(inputList(model, d)), printable(d.Output))
 		if err != nil {
 			return err
 		}
@@ -95,9 +95,9 @@ func reportMade(cmd *cobra.Command, model *models.Model, where string) error {
 	}
 	var summands []string
 	for _, d := range made.Summands() {
-		summands = append(summands, d.Output)
+		summands = append(summands, printable(d.Output))
 	}
-	_, err = fmt.Fprintf(w, "%s: the weighted sum of %s -> %s\n", where, strings.Join(summands, ", "), made.Total)
+	_, err = fmt.Fprintf(w, "%s: the weighted sum of %s -> %s\n", where, strings.Join(summands, ", "), printable(made.Total))
 	return err
 }
 

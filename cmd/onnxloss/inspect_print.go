@@ -240,14 +240,6 @@ func quoted(name string) string {
 	return printable(name)
 }
 
-// printable quotes text that would not print as it is.
-func printable(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) || r == utf8.RuneError }) {
-		return strconv.Quote(text)
-	}
-	return text
-}
-
 // breakable lets a type that is too long for a line be wrapped.
 func breakable(kind string) string {
 	if kind == "?" {

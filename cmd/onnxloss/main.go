@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	err := root.ExecuteContext(ctx)
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") { // of several files
-			fmt.Fprintf(stderr, "onnxloss: %s\n", line)
+			fmt.Fprintf(stderr, "onnxloss: %s\n", printable(line))
 		}
 	}
 	return exitCode(err)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -17,6 +19,11 @@ const columns = 80
 // writeTable aligns the cells of rows behind an indent and wraps the last cell.
 func writeTable(w io.Writer, indent int, rows [][]string) error {
 	var widths []int
+	for _, row := range rows {
+		for i := range row {
+			row[i] = printable(row[i])
+		}
+	}
 	for _, row := range rows {
 		for i, cell := range row[:len(row)-1] {
 			if i == len(widths) {
@@ -40,6 +47,20 @@ func writeTable(w io.Writer, indent int, rows [][]string) error {
 		}
 	}
 	return nil
+}
+
+// printable writes out what a terminal would act on or could not show, as names from a
+// file may have it, and leaves out the middle of very long text.
+func printable(text string) string {
+	const longest = 2048
+	if len(text) > longest {
+		text = text[:longest/2] + " ... " + text[len(text)-longest/2:]
+	}
+	if utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) < 0 {
+		return text
+	}
+	quoted := strconv.QuoteToGraphic(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 // wrap breaks text into lines of at most width characters, where words allow it.

@@ -11,7 +11,7 @@ import (
 func Closest(name string, candidates []string) string {
 	best, fewest := "", min(3, 2+len(name)/4, len(name)) // what has nothing in common is not close
 	for _, c := range candidates {
-		if len(c) > 2*len(name)+4 {
+		if max(len(name)-len(c), len(c)-len(name)) >= fewest { // so many edits at least
 			continue
 		}
 		if n := edits(strings.ToLower(name), strings.ToLower(c)); n < fewest {

@@ -55,8 +55,12 @@ func (l *loader) subgraph(a *attributes, name string, env environment) (*body, e
 	if attribute == nil || attribute.GetG() == nil {
 		return nil, fmt.Errorf("attribute %q is missing", name)
 	}
+	if env.depth++; env.depth > maxDepth {
+		return nil, fmt.Errorf("subgraphs are nested more than %d deep", maxDepth)
+	}
 	graph := attribute.GetG()
 	first := len(l.constants)
+	env.call = nil // the step around names it
 	env.scope = &scope{slots: map[string]int{}, parent: env.scope}
 	if err := l.initializers(graph, env.scope); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

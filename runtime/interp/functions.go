@@ -92,6 +92,12 @@ func (l *loader) call(f *onnxpb.FunctionProto, key functionKey, n *onnxpb.NodePr
 		return nil, fmt.Errorf("the call has %d inputs and %d outputs, function %s has %d and %d",
 			len(inputs), len(n.GetOutput()), key, len(f.GetInput()), len(f.GetOutput()))
 	}
+	if len(env.calls) == maxDepth {
+		return nil, fmt.Errorf("functions call each other more than %d deep", maxDepth)
+	}
+	if err := l.expand(len(f.GetInput()) + len(f.GetOutput()) + len(f.GetAttribute()) + len(f.GetAttributeProto()) + len(f.GetOpsetImport())); err != nil {
+		return nil, err
+	}
 	bindings, err := bind(f, given)
 	if err != nil {
 		return nil, err
@@ -100,7 +106,7 @@ func (l *loader) call(f *onnxpb.FunctionProto, key functionKey, n *onnxpb.NodePr
 	if err != nil {
 		return nil, err
 	}
-	body := environment{&scope{slots: map[string]int{}}, opsets, bindings, append(slices.Clone(env.calls), key)}
+	body := environment{&scope{slots: map[string]int{}}, opsets, bindings, append(slices.Clone(env.calls), key), env.call, env.depth}
 	for i, name := range f.GetInput() {
 		slot := absent
 		if i < len(inputs) {

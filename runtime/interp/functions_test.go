@@ -183,7 +183,7 @@ func TestFunctionsThatGrowWithoutLimitAreRefused(t *testing.T) {
 		m.Functions = append(m.Functions, newFunction(fmt.Sprintf("F%d", i), 17, names("a"), names("b"),
 			call(inner, names("a"), names("m")), call(inner, names("m"), names("b"))))
 	}
-	if _, err := interp.New().Load(marshal(t, m)); err == nil || !strings.Contains(err.Error(), "nodes after its functions are expanded") {
+	if _, err := interp.New().Load(marshal(t, m)); err == nil || !strings.Contains(err.Error(), "after its functions are expanded") {
 		t.Errorf("got %v, want a refusal", err)
 	}
 }

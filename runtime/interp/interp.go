@@ -19,6 +19,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
@@ -51,11 +52,11 @@ func (interpreter) LoadIn(model []byte, folder string) (_ engine.Session, err er
 	defer recoverAs(&err, "load")
 	var m onnxpb.ModelProto
 	if err := proto.Unmarshal(model, &m); err != nil {
-		return nil, fmt.Errorf("interp: the model is not a valid ONNX file: %w", err)
+		return nil, fmt.Errorf("interp: the model is not a valid ONNX file: %w", brief.Error(err))
 	}
 	s, err := loadIn(&m, folder)
 	if err != nil {
-		return nil, fmt.Errorf("interp: %w", err)
+		return nil, fmt.Errorf("interp: %w", brief.Error(err))
 	}
 	return s, nil
 }

@@ -12,10 +12,16 @@ import (
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
-// maxSteps bounds a plan: functions that call each other twice per level would
-// otherwise grow without limit from a file of a few hundred bytes. Real models
-// have some thousand nodes.
-const maxSteps = 1 << 18
+// Functions that call each other twice per level would grow without limit from a file
+// of a few hundred bytes. The nodes of their bodies, and those nodes' operands, are at
+// most maxExpansion times those that the file has, within leastExpanded and
+// maxExpanded. maxDepth bounds how deep functions and subgraphs are nested.
+const (
+	maxExpansion  = 64
+	leastExpanded = 1 << 15
+	maxExpanded   = 1 << 22
+	maxDepth      = 100
+)
 
 // A plan is a list of nodes in the order they run. Every value of a model has a
 // slot, numbered across all subgraphs and functions.
@@ -24,9 +30,9 @@ type plan struct {
 }
 
 type step struct {
-	name    string // for messages
-	inputs  []int  // slots; absent where an optional input is missing
-	outputs []int  // slots; absent where an output is not wanted
+	at      *place
+	inputs  []int // slots; absent where an optional input is missing
+	outputs []int // slots; absent where an output is not wanted
 	run     func(ctx context.Context, values, in []engine.Tensor) ([]engine.Tensor, error)
 	uses    []int // slots that subgraphs read from outside
 	free    []int // slots that nothing reads after this step
@@ -34,12 +40,55 @@ type step struct {
 
 const absent = -1
 
+// place is where in a model a node is: in the list, and in the call that it is of the
+// body of, nil for none.
+type place struct {
+	name, op string
+	index    int
+	call     *place
+}
+
+func (p *place) String() string {
+	title := fmt.Sprintf("node %q (%s)", p.name, p.op)
+	if p.name == "" {
+		title = fmt.Sprintf("node %d (%s)", p.index, p.op)
+	}
+	if p.call != nil {
+		title = p.call.String() + ": " + title
+	}
+	return title
+}
+
 // loader turns a model into a plan.
 type loader struct {
 	external  *external
 	functions map[functionKey]*onnxpb.FunctionProto
 	constants []engine.Tensor // by slot; zero where the value is computed
-	steps     int
+	left      int             // of the nodes and operands that calls may expand to
+}
+
+// expand counts what calls cost.
+func (l *loader) expand(cost int) error {
+	if l.left -= cost; l.left < 0 {
+		return fmt.Errorf("the model has too many nodes after its functions are expanded: %d times as many, or %d with their operands", maxExpansion, maxExpanded)
+	}
+	return nil
+}
+
+// expansion is what calls may cost in a model.
+func expansion(m *onnxpb.ModelProto) int {
+	cost := costOf(m.GetGraph().GetNode()...)
+	for _, f := range m.GetFunctions() {
+		cost += costOf(f.GetNode()...)
+	}
+	return min(max(leastExpanded, maxExpansion*cost), maxExpanded)
+}
+
+func costOf(nodes ...*onnxpb.NodeProto) (cost int) {
+	for _, n := range nodes {
+		cost += 1 + len(n.GetInput()) + len(n.GetOutput()) + len(n.GetAttribute())
+	}
+	return cost
 }
 
 // scope says which slot a name stands for. A subgraph sees its parent's names, a
@@ -64,6 +113,8 @@ type environment struct {
 	opsets   map[string]int
 	bindings map[string]*onnxpb.AttributeProto // of the function's attributes; nil outside functions
 	calls    []functionKey                     // the functions being expanded
+	call     *place                            // of the function around, in the graph around
+	depth    int
 }
 
 // loadIn loads a model that may have external data in a folder.
@@ -92,7 +143,7 @@ func load(m *onnxpb.ModelProto, from *external) (*session, error) {
 	if graph == nil {
 		return nil, fmt.Errorf("the model has no graph")
 	}
-	l := &loader{external: from}
+	l := &loader{external: from, left: expansion(m)}
 	if l.functions, err = indexFunctions(m.GetFunctions()); err != nil {
 		return nil, err
 	}
@@ -235,37 +286,23 @@ func checkType(info *onnxpb.ValueInfoProto) error {
 func (l *loader) nodes(nodes []*onnxpb.NodeProto, env environment) ([]step, error) {
 	var steps []step
 	for i, n := range nodes {
-		more, err := l.node(n, env)
+		at := &place{n.GetName(), n.GetOpType(), i, env.call}
+		more, err := l.node(n, at, env)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", title(n, i), err)
-		}
-		for j := range more {
-			more[j].name = joinTitles(title(n, i), more[j].name)
-		}
-		if l.steps += len(more); l.steps > maxSteps {
-			return nil, fmt.Errorf("the model has more than %d nodes after its functions are expanded", maxSteps)
+			at.call = nil // which the caller names
+			return nil, fmt.Errorf("%s: %w", at, err)
 		}
 		steps = append(steps, more...)
 	}
 	return steps, nil
 }
 
-// title names a node in messages.
-func title(n *onnxpb.NodeProto, index int) string {
-	if n.GetName() == "" {
-		return fmt.Sprintf("node %d (%s)", index, n.GetOpType())
+func (l *loader) node(n *onnxpb.NodeProto, at *place, env environment) ([]step, error) {
+	if len(env.calls) > 0 {
+		if err := l.expand(costOf(n)); err != nil {
+			return nil, err
+		}
 	}
-	return fmt.Sprintf("node %q (%s)", n.GetName(), n.GetOpType())
-}
-
-func joinTitles(outer, inner string) string {
-	if inner == "" {
-		return outer
-	}
-	return outer + ": " + inner
-}
-
-func (l *loader) node(n *onnxpb.NodeProto, env environment) ([]step, error) {
 	inputs, err := inputSlots(n, env.scope)
 	if err != nil {
 		return nil, err
@@ -280,6 +317,7 @@ func (l *loader) node(n *onnxpb.NodeProto, env environment) ([]step, error) {
 	domain := standardDomain(n.GetDomain())
 	key := functionKey{domain, n.GetOpType(), n.GetOverload()}
 	if f := l.functions[key]; f != nil {
+		env.call = at
 		return l.call(f, key, n, inputs, list, env)
 	}
 	if domain != mainDomain {
@@ -289,7 +327,7 @@ func (l *loader) node(n *onnxpb.NodeProto, env environment) ([]step, error) {
 	if !ok {
 		return nil, fmt.Errorf("the standard's operators are used, but no opset of theirs is imported")
 	}
-	st := step{inputs: inputs}
+	st := step{at: at, inputs: inputs}
 	switch {
 	case n.GetOpType() == "Constant":
 		return nil, l.constant(n, list, opset, env.scope)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
@@ -37,10 +38,10 @@ func (s *session) RunContext(ctx context.Context, inputs map[string]engine.Tenso
 	}
 	values := slices.Clone(s.constants)
 	if err := s.feed(values, inputs); err != nil {
-		return nil, fmt.Errorf("interp: %w", err)
+		return nil, fmt.Errorf("interp: %w", brief.Error(err))
 	}
 	if err := s.plan.run(ctx, values); err != nil {
-		return nil, fmt.Errorf("interp: %w", err)
+		return nil, fmt.Errorf("interp: %w", brief.Error(err))
 	}
 	outputs := map[string]engine.Tensor{}
 	for name, slot := range s.outputs {
@@ -57,7 +58,7 @@ func (p plan) run(ctx context.Context, values []engine.Tensor) error {
 	for i := range p.steps {
 		st := &p.steps[i]
 		if err := st.do(ctx, values); err != nil {
-			return fmt.Errorf("%s: %w", st.name, err)
+			return fmt.Errorf("%s: %w", st.at, err)
 		}
 	}
 	return ctx.Err() // of a loop whose body has no steps, too

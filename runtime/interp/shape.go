@@ -210,8 +210,11 @@ func split(a *attributes) kernel {
 	}
 }
 
+// maxParts is how many results Split may have where they are empty.
+const maxParts = 1 << 18
+
 func evenParts(n, parts int, uneven bool) ([]int, error) {
-	if parts > max(n, 1)*2+maxSteps || n%parts != 0 && !uneven {
+	if parts > max(n, 1)*2+maxParts || n%parts != 0 && !uneven {
 		return nil, fmt.Errorf("cannot split %d elements into %d equal parts", n, parts)
 	}
 	size := (n + parts - 1) / parts
