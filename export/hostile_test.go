@@ -3,6 +3,8 @@ package export_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,41 +33,38 @@ func wantDetail(t *testing.T, err error, from, says string) {
 // Detach takes nothing off that is not the loss's, whatever the metadata say.
 func TestDetachDoesNotBelieveCounts(t *testing.T) {
 	honest := map[string]any{"nodes": 3, "inputs": 1, "outputs": 1, "value_info": 2, "metadata": 11}
+	firstType := func(m *onnxpb.ModelProto) {
+		m.Graph.ValueInfo = slices.Insert(m.Graph.ValueInfo, 0, ops.ValueInfo("x", ops.Float32, nil))
+	}
+	firstEntry := func(m *onnxpb.ModelProto) {
+		m.MetadataProps = slices.Insert(m.MetadataProps, 0, &onnxpb.StringStringEntryProto{Key: proto.String("author")})
+	}
+	ownFunction := func(m *onnxpb.ModelProto) {
+		m.Graph.Node[0].OpType = proto.String("f")
+		m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("f")}}
+	}
 	for says, lie := range map[string]struct {
-		counts map[string]any
+		key    string
+		count  any
 		change func(*onnxpb.ModelProto)
 	}{
-		"11 elements of one kind were added, and there are 4": {map[string]any{"nodes": 11}, nil},
-		"-1 elements of one kind were added":                  {map[string]any{"inputs": -1}, nil},
-		`"x" does not belong`: {map[string]any{"value_info": 3}, func(m *onnxpb.ModelProto) {
-			m.Graph.ValueInfo = append([]*onnxpb.ValueInfoProto{ops.ValueInfo("x", ops.Float32, nil)}, m.Graph.ValueInfo...)
-		}},
-		`"squared", which belongs to the loss, is used elsewhere`: {map[string]any{"value_info": 1}, func(m *onnxpb.ModelProto) {
-			m.Graph.ValueInfo[0], m.Graph.ValueInfo[1] = m.Graph.ValueInfo[1], m.Graph.ValueInfo[0]
-		}},
-		`the entry "author" of the metadata does not belong to the loss`: {map[string]any{"metadata": 12}, func(m *onnxpb.ModelProto) {
-			m.MetadataProps = append([]*onnxpb.StringStringEntryProto{{Key: proto.String("author")}}, m.MetadataProps...)
-		}},
-		`the entry "onnxloss.loss" of the metadata would be left`:       {map[string]any{"metadata": 10}, nil},
-		`node "y" (Relu) needs an operator set that came with the loss`: {map[string]any{"opset_imports": 1}, nil},
-		`node "y" (f) calls a function that came with the loss`: {map[string]any{"functions": 1}, func(m *onnxpb.ModelProto) {
-			m.Graph.Node[0].OpType = proto.String("f")
-			m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("f")}}
-		}},
-		"1 outputs were hidden, 2 types and 1 outputs added, and there are": {map[string]any{"hidden_outputs": 1}, nil},
-		"the IR version was 8 and is 8":                                     {map[string]any{"ir_version": 8}, nil},
-		"the opset was 25 and is 17":                                        {map[string]any{"opset": 25}, nil},
-		"the opset was -5 and is 17":                                        {map[string]any{"opset": -5}, nil},
+		"11 elements of one kind were added, and there are 4":               {"nodes", 11, nil},
+		"-1 elements of one kind were added":                                {"inputs", -1, nil},
+		`"x" does not belong`:                                               {"value_info", 3, firstType},
+		`"difference", which belongs to the loss, is used elsewhere`:        {"value_info", 1, nil},
+		`the entry "author" of the metadata does not belong to the loss`:    {"metadata", 12, firstEntry},
+		`the entry "onnxloss.loss" of the metadata would be left`:           {"metadata", 10, nil},
+		`node "y" (Relu) needs an operator set that came with the loss`:     {"opset_imports", 1, nil},
+		`node "y" (f) calls a function that came with the loss`:             {"functions", 1, ownFunction},
+		"1 outputs were hidden, 2 types and 1 outputs added, and there are": {"hidden_outputs", 1, nil},
+		"the IR version was 8 and is 8":                                     {"ir_version", 8, nil},
+		"the opset was 25 and is 17":                                        {"opset", 25, nil},
+		"the opset was -5 and is 17":                                        {"opset", -5, nil},
 	} {
 		t.Run(says, func(t *testing.T) {
 			m := carrier()
-			counts := map[string]any{}
-			for key, n := range honest {
-				counts[key] = n
-			}
-			for key, n := range lie.counts {
-				counts[key] = n
-			}
+			counts := maps.Clone(honest)
+			counts[lie.key] = lie.count
 			text, err := json.Marshal(counts)
 			if err != nil {
 				t.Fatal(err)
