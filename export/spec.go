@@ -35,6 +35,7 @@ type Spec struct {
 //	    bind: {logits: class_logits}
 //	    with: [weight]
 //	    shape: {target: "N"}
+//	    share: true              # read tensors inside the model where they are
 //	  - loss: l1
 //
 // Only losses, with at least one, and the loss of each are required. The weight is 1
@@ -95,7 +96,7 @@ func (r *specReader) unique(outputs map[string]int, n *yaml.Node, name string) {
 func (r *specReader) term(n *yaml.Node) (t Term, name *yaml.Node) {
 	t.line = n.Line
 	f := r.section(n, "an item of losses", []string{
-		"loss", "name", "weight", "reduction", "form", "dtype", "index_type", "set", "bind", "with", "shape",
+		"loss", "name", "weight", "reduction", "form", "dtype", "index_type", "set", "bind", "with", "shape", "share",
 	})
 	required(r, n, f, "loss", r.loss, &t.Loss)
 	if r.err != nil {
@@ -116,6 +117,7 @@ func (r *specReader) term(n *yaml.Node) (t Term, name *yaml.Node) {
 	optional(f, "bind", byName(r, inputs, r.text), &t.Bind)
 	optional(f, "with", r.with(t.Loss.InputsFor(t.Params)), &t.With)
 	optional(f, "shape", byName(r, inputs, parsed(r, ops.ParseShape)), &t.Shapes)
+	optional(f, "share", r.flag, &t.Share)
 	r.weight(&t, f["weight"])
 	return t, f["name"]
 }

@@ -30,6 +30,7 @@ losses:
     bind: &bound {logits: class_logits, target: "7"}
     with: [weight]
     shape: {weight: "C"}
+    share: true
   - loss: softmax-focal
     weight: new alpha
     bind: *bound
@@ -81,7 +82,7 @@ func TestParseSpecReadsWhatIsWritten(t *testing.T) {
 					Form: export.Function, DType: ops.Float64, Reduction: losses.Sum, With: []string{"weight"},
 					Shapes: map[string]ops.Shape{"weight": {ops.Symbolic("C")}}, IndexType: ops.Int32,
 				},
-				Bind: bound, Output: "classification",
+				Bind: bound, Output: "classification", Share: true,
 			}},
 			{Loss: focal, Params: focalParams, WeightFrom: "new alpha", AttachOptions: export.AttachOptions{Bind: bound}},
 			{Loss: l1, Params: l1Params, AttachOptions: export.AttachOptions{Options: export.Options{Reduction: losses.None}}},

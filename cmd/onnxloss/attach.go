@@ -16,6 +16,7 @@ func newAttach() *cobra.Command {
 	var onto ontoFlags
 	var bind []string
 	var name, spec string
+	var share bool
 	cmd := &cobra.Command{
 		Use:   "attach MODEL (LOSS | --spec FILE) -o FILE",
 		Short: "Put a loss onto a trained model",
@@ -31,6 +32,11 @@ of a tensor is such an input under a name of its own. A tensor of another layout
 or type passes through adapters:
 
 ` + adapterHelp() + `
+A tensor inside the model is computed a second time for the loss: a reader can
+keep a runtime from joining the nodes around it, and then the model's own outputs
+round differently. --share reads it where it is, which is faster. An output, and
+what only a Softmax or Sigmoid reads, is never computed twice.
+
 The loss is written for the model's own opset. Where it needs a newer one,
 --opset raises the model's, if its operators mean the same there.
 
@@ -73,7 +79,7 @@ Losses of the reduction none are outputs only. docs/attach.md has all of it.`,
 				return err
 			}
 			o.Opset = onto.opset
-			options := export.AttachOptions{Options: o, Output: name, OnlyLoss: onto.onlyLoss}
+			options := export.AttachOptions{Options: o, Output: name, OnlyLoss: onto.onlyLoss, Share: share}
 			if options.Bind, err = pairs("--bind", "input=tensor", bind); err != nil {
 				return err
 			}
@@ -86,6 +92,7 @@ Losses of the reduction none are outputs only. docs/attach.md has all of it.`,
 	onto.register(cmd)
 	cmd.Flags().StringArrayVar(&bind, "bind", nil, "which tensor of the model an input of the loss is, `input=tensor`, and what it passes through; may be repeated")
 	cmd.Flags().StringVar(&name, "name", "", "`name` of the loss's output in the model (default loss, or the next free name)")
+	cmd.Flags().BoolVar(&share, "share", false, "read tensors inside the model where they are, instead of computing them a second time")
 	specFlag(cmd, &spec)
 	completeSettings(cmd, 1)
 	return cmd

@@ -20,6 +20,7 @@ var inSpec = []struct{ flag, key string }{
 	{"index-type", "index_type"},
 	{"with", "with"},
 	{"shape", "shape"},
+	{"share", "share"},
 	{"name", "name"},
 	{"opset", "opset"},
 	{"only-loss", "only_loss"},
