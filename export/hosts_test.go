@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/onnxloss/onnxloss/export"
+	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
@@ -220,9 +221,13 @@ func (h *host) runInside(e engine.Engine, attached []byte, d export.Description,
 	if err != nil {
 		return err
 	}
-	prediction, err := runOnce(e, file, h.inputs)
+	inputs := map[string]engine.Tensor{}
+	for _, in := range upToThere.Inputs() {
+		inputs[in.Name] = h.inputs[in.Name]
+	}
+	prediction, err := runOnce(e, file, inputs)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: up to %q: %w", errOriginal, tensor, err)
 	}
 	_, err = h.runWith(e, attached, d, prediction[tensor])
 	return err
@@ -275,4 +280,17 @@ func (h *host) runOnlyLoss(e engine.Engine, attached []byte, d export.Descriptio
 		return fmt.Errorf("got %d outputs, want the loss alone", len(got))
 	}
 	return checkLoss(got[d.Output], prediction, target)
+}
+
+// give gives the host inputs. What there are no tensors for, the engines refuse the
+// host for.
+func (h *host) give(inputs []*onnxpb.TensorProto) {
+	for _, p := range inputs {
+		if p == nil {
+			continue
+		}
+		if x, err := engine.FromProto(p); err == nil {
+			h.inputs[p.GetName()] = x
+		}
+	}
 }
