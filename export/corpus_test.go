@@ -370,7 +370,7 @@ func TestAttachToTensorsInsideNodeTests(t *testing.T) {
 			h.give(c.Inputs)
 			for _, apart := range []bool{false, true} {
 				o := squaredError(l.Name, export.Graph)
-				o.Apart = apart
+				o.Share = !apart
 				attached, d, err := attachTo(file, o)
 				if err != nil {
 					t.Errorf("%s, %s, apart %t: %v", c.Name, l.Name, apart, err)
