@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/ops"
 )
@@ -252,7 +253,7 @@ func (j *joining) choosePath() error {
 		}
 	}
 	j.path = j.host.Path
-	switch inHost, inNetwork := len(external(j.host.Proto)), len(external(j.network.Proto)); {
+	switch inHost, inNetwork := len(externaldata.Tensors(j.host.Proto)), len(externaldata.Tensors(j.network.Proto)); {
 	case apart && inHost > 0 && inNetwork > 0:
 		return errors.New("the host and the network have their data in different folders; call LoadExternal on one of them")
 	case inNetwork > 0:

@@ -244,8 +244,7 @@ func (m *Model) Opset() int {
 	return 0
 }
 
-// Bytes serialises the model. External data stay references, which engines that
-// load bytes cannot follow: call LoadExternal first.
+// Bytes serialises the model. External data stay references.
 func (m *Model) Bytes() ([]byte, error) {
 	var data bytes.Buffer
 	if err := m.write(&data); err != nil {

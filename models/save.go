@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
 
@@ -51,7 +52,7 @@ func (m *Model) writeFile(path string) error {
 // placeExternal puts the files with the model's external data beside path.
 func (m *Model) placeExternal(path string, how External) (undo func() error, err error) {
 	undo = func() error { return nil }
-	tensors := slices.DeleteFunc(external(m.Proto), inOwnFile)
+	tensors := slices.DeleteFunc(externaldata.Tensors(m.Proto), inOwnFile)
 	if len(tensors) == 0 {
 		return undo, nil
 	}
@@ -76,7 +77,7 @@ func (m *Model) placeExternal(path string, how External) (undo func() error, err
 		}
 	}
 	if how != KeepExternal { // what is not touched may be broken
-		if err := findAll(from, tensors); err != nil {
+		if err := externaldata.Check(from, tensors); err != nil {
 			return nil, err
 		}
 	}
@@ -87,34 +88,19 @@ func (m *Model) placeExternal(path string, how External) (undo func() error, err
 func placesOf(tensors []*onnxpb.TensorProto) (map[string]string, error) {
 	locations := map[string]string{}
 	for _, t := range tensors {
-		p, err := placeOf(t)
+		location, err := externaldata.File(t)
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.GetName(), err)
 		}
-		locations[t.GetName()] = p.location
+		locations[t.GetName()] = location
 	}
 	return locations, nil
-}
-
-// findAll proves that the tensors' data are in a folder.
-func findAll(folder string, tensors []*onnxpb.TensorProto) error {
-	root, err := os.OpenRoot(folder)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	for _, t := range tensors {
-		if _, _, err := find(root, t); err != nil {
-			return fmt.Errorf("tensor %q: %w", t.GetName(), err)
-		}
-	}
-	return nil
 }
 
 // ExternalFiles lists the files, relative to the model's folder, that the model has
 // data in.
 func (m *Model) ExternalFiles() ([]string, error) {
-	locations, err := placesOf(slices.DeleteFunc(external(m.Proto), inOwnFile))
+	locations, err := placesOf(slices.DeleteFunc(externaldata.Tensors(m.Proto), inOwnFile))
 	if err != nil {
 		return nil, fmt.Errorf("models: external data: %w", err)
 	}
@@ -125,16 +111,4 @@ func sameFile(a, b string) bool {
 	infoA, errA := os.Stat(a)
 	infoB, errB := os.Stat(b)
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
-}
-
-// external lists the tensors, wherever they are in the model, whose data are
-// outside of the message.
-func external(model *onnxpb.ModelProto) []*onnxpb.TensorProto {
-	var found finder
-	found.graph(model.GetGraph())
-	for _, f := range model.GetFunctions() {
-		found.nodes(f.GetNode())
-		found.attributes(f.GetAttributeProto())
-	}
-	return found
 }

@@ -33,9 +33,9 @@ or type passes through adapters:
 
 ` + adapterHelp() + `
 A tensor inside the model is computed a second time for the loss: a reader can
-keep a runtime from joining the nodes around it, and then the model's own outputs
-round differently. --share reads it where it is, which is faster. An output, and
-what only a Softmax or Sigmoid reads, is never computed twice.
+keep a runtime from joining the nodes around it, which then round differently,
+and so do the model's outputs. --share reads it where it is, which is faster. An
+output, and what only a Softmax or Sigmoid reads, is never computed twice.
 
 The loss is written for the model's own opset. Where it needs a newer one,
 --opset raises the model's, if its operators mean the same there.

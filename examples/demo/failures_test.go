@@ -50,7 +50,11 @@ type refusing struct{}
 
 func (refusing) Name() string { return "refusing" }
 
-func (refusing) Load([]byte) (engine.Session, error) { return nil, errors.New("it loads nothing") }
+func (r refusing) Load([]byte) (engine.Session, error) { return r.LoadIn(nil, "") }
+
+func (refusing) LoadIn([]byte, string) (engine.Session, error) {
+	return nil, errors.New("it loads nothing")
+}
 
 func TestDemoFailsWhereAnEngineDoes(t *testing.T) {
 	code, output, err := runDemo(t, dataFolder, refusing{})

@@ -77,11 +77,7 @@ func Open(folder, name string) (*models.Model, error) {
 // Run loads a model and runs it once. Whoever runs a model more than once keeps the
 // session instead.
 func Run(eng engine.Engine, model *models.Model, inputs map[string]engine.Tensor) (outputs map[string]engine.Tensor, err error) {
-	file, err := model.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	session, err := eng.Load(file)
+	session, err := models.Load(eng, model)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,11 @@ type Engine interface {
 	// Load prepares a serialised ModelProto. It returns an error that wraps
 	// ErrUnsupported where the engine lacks something the model uses.
 	Load(model []byte) (Session, error)
+	// LoadIn does as Load for a model that may have external data, in files of a
+	// folder or below it, of any size together. A location that leads out of the
+	// folder is refused. The files must not change while the session is in use.
+	// Without a folder, "", and in Load, external data are an error.
+	LoadIn(model []byte, folder string) (Session, error)
 }
 
 // Session is a loaded model. It may be run many times, from one goroutine at a time.

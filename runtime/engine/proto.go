@@ -24,7 +24,7 @@ func fromProto(p *onnxpb.TensorProto) (Tensor, error) {
 		shape[i] = int(d)
 	}
 	if p.GetDataLocation() == onnxpb.TensorProto_EXTERNAL {
-		return Tensor{}, fmt.Errorf("its data is in another file; open the model with package models")
+		return Tensor{}, fmt.Errorf("its data are in another file; load the model with models.Load")
 	}
 	if p.RawData != nil {
 		return FromBytes(dtype, shape, p.RawData)

@@ -90,7 +90,7 @@ func TestProtoThatCannotBeRead(t *testing.T) {
 		proto *onnxpb.TensorProto
 		wants []string
 	}{
-		{"external data", &onnxpb.TensorProto{DataType: float32s, DataLocation: onnxpb.TensorProto_EXTERNAL.Enum()}, []string{"another file", "package models"}},
+		{"external data", &onnxpb.TensorProto{DataType: float32s, DataLocation: onnxpb.TensorProto_EXTERNAL.Enum()}, []string{"another file", "models.Load"}},
 		{"missing elements", &onnxpb.TensorProto{DataType: float32s, Dims: []int64{2}, FloatData: []float32{1}}, []string{"2 elements, got 1"}},
 		{"missing bytes", &onnxpb.TensorProto{DataType: float32s, Dims: []int64{2}, RawData: []byte{1}}, []string{"8 bytes, got 1"}},
 		{"negative dimension", &onnxpb.TensorProto{DataType: float32s, Dims: []int64{-1}}, []string{"negative"}},

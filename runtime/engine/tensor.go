@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -262,42 +261,6 @@ func fromWhole[T int8 | int16 | int32 | int64 | uint8 | uint16 | uint32 | uint64
 		}
 	}
 	return New(shape, whole)
-}
-
-// FromBytes makes a tensor from little-endian bytes, as ONNX's raw_data and .npy
-// files hold them. Any byte but 0 is a true bool.
-func FromBytes(dtype ops.DType, shape []int, raw []byte) (Tensor, error) {
-	n, err := Count(shape)
-	if err != nil {
-		return Tensor{}, err
-	}
-	if dtype.Size() == 0 {
-		return Tensor{}, fmt.Errorf("engine: cannot make a tensor of %s from bytes: %w", dtype, ErrUnsupported)
-	}
-	if len(raw) != n*dtype.Size() {
-		return Tensor{}, fmt.Errorf("engine: %s%v needs %d bytes, got %d", dtype, shape, n*dtype.Size(), len(raw))
-	}
-	if dtype == ops.Bool {
-		return New(shape, convert(raw, func(b byte) bool { return b != 0 }))
-	}
-	t := newZeros(dtype, shape, n)
-	if _, err := binary.Decode(raw, binary.LittleEndian, t.data); err != nil {
-		return Tensor{}, fmt.Errorf("engine: decode %s%v: %w", dtype, shape, err)
-	}
-	return t, nil
-}
-
-// Bytes gives the elements as little-endian bytes, or nil for strings.
-func (t Tensor) Bytes() []byte {
-	if t.dtype.Size() == 0 {
-		return nil
-	}
-	raw := make([]byte, 0, t.Len()*t.dtype.Size())
-	raw, err := binary.Append(raw, binary.LittleEndian, t.data)
-	if err != nil {
-		return nil
-	}
-	return raw
 }
 
 // Zeros makes a tensor of zeros (false, empty strings).

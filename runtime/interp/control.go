@@ -1,6 +1,7 @@
 package interp
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -21,11 +22,11 @@ type body struct {
 }
 
 // run gives the body its inputs and returns its outputs.
-func (b *body) run(values, in []engine.Tensor) ([]engine.Tensor, error) {
+func (b *body) run(ctx context.Context, values, in []engine.Tensor) ([]engine.Tensor, error) {
 	for i, slot := range b.inputs {
 		values[slot] = in[i]
 	}
-	if err := b.plan.run(values); err != nil {
+	if err := b.plan.run(ctx, values); err != nil {
 		return nil, err
 	}
 	out := make([]engine.Tensor, len(b.outputs))
@@ -128,12 +129,12 @@ func (l *loader) ifStep(st *step, a *attributes, env environment) error {
 		branches[condition] = b
 		st.uses = append(st.uses, b.captured()...)
 	}
-	st.run = func(values, in []engine.Tensor) ([]engine.Tensor, error) {
+	st.run = func(ctx context.Context, values, in []engine.Tensor) ([]engine.Tensor, error) {
 		condition, err := truth(in[0], true)
 		if err != nil {
 			return nil, err
 		}
-		return branches[condition].run(values, nil)
+		return branches[condition].run(ctx, values, nil)
 	}
 	return nil
 }
@@ -165,11 +166,13 @@ func (l *loader) loopStep(st *step, a *attributes, env environment) error {
 		return fmt.Errorf("a carried value is missing")
 	}
 	st.uses = b.captured()
-	st.run = func(values, in []engine.Tensor) ([]engine.Tensor, error) { return loop(b, values, in) }
+	st.run = func(ctx context.Context, values, in []engine.Tensor) ([]engine.Tensor, error) {
+		return loop(ctx, b, values, in)
+	}
 	return nil
 }
 
-func loop(b *body, values, in []engine.Tensor) ([]engine.Tensor, error) {
+func loop(ctx context.Context, b *body, values, in []engine.Tensor) ([]engine.Tensor, error) {
 	trips := int64(math.MaxInt64)
 	if !in[0].IsZero() {
 		data := engine.Data[int64](in[0])
@@ -185,7 +188,7 @@ func loop(b *body, values, in []engine.Tensor) ([]engine.Tensor, error) {
 	state := in[2:]
 	rows := make([][]engine.Tensor, len(b.outputs)-1-len(state))
 	for i := int64(0); i < trips && going; i++ {
-		out, err := b.run(values, append([]engine.Tensor{engine.Scalar(i), engine.Scalar(going)}, state...))
+		out, err := b.run(ctx, values, append([]engine.Tensor{engine.Scalar(i), engine.Scalar(going)}, state...))
 		if err != nil {
 			return nil, fmt.Errorf("iteration %d: %w", i, err)
 		}
@@ -255,7 +258,7 @@ func nth(list []int, i int) int {
 	return 0
 }
 
-func (s scan) run(values, in []engine.Tensor) ([]engine.Tensor, error) {
+func (s scan) run(ctx context.Context, values, in []engine.Tensor) ([]engine.Tensor, error) {
 	states := len(in) - s.scanned
 	state, scanned := in[:states], in[states:]
 	length := -1
@@ -281,7 +284,7 @@ func (s scan) run(values, in []engine.Tensor) ([]engine.Tensor, error) {
 			}
 			call = append(call, row)
 		}
-		out, err := s.body.run(values, call)
+		out, err := s.body.run(ctx, values, call)
 		if err != nil {
 			return nil, fmt.Errorf("step %d: %w", step, err)
 		}

@@ -31,19 +31,22 @@ type interpreter struct{}
 // Load refuses a model that is malformed, and wraps engine.ErrUnsupported for one
 // that uses an operator, element type or opset that is not had. The outputs of a
 // run may share their elements with its inputs and with the model's constants.
-// A tensor is limited to 2 GiB, and no model makes the engine panic; but a model
-// with a Loop that never ends runs for ever.
+// A computed tensor is limited to 2 GiB, and no model makes the engine panic; but a
+// model with a Loop that never ends runs until its context is done, see
+// engine.WithContext.
 func New() engine.Engine { return interpreter{} }
 
 func (interpreter) Name() string { return "interp" }
 
-func (interpreter) Load(model []byte) (_ engine.Session, err error) {
+func (e interpreter) Load(model []byte) (engine.Session, error) { return e.LoadIn(model, "") }
+
+func (interpreter) LoadIn(model []byte, folder string) (_ engine.Session, err error) {
 	defer recoverAs(&err, "load")
 	var m onnxpb.ModelProto
 	if err := proto.Unmarshal(model, &m); err != nil {
 		return nil, fmt.Errorf("interp: the model is not a valid ONNX file: %w", err)
 	}
-	s, err := load(&m)
+	s, err := loadIn(&m, folder)
 	if err != nil {
 		return nil, fmt.Errorf("interp: %w", err)
 	}

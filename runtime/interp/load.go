@@ -1,10 +1,12 @@
 package interp
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
@@ -25,7 +27,7 @@ type step struct {
 	name    string // for messages
 	inputs  []int  // slots; absent where an optional input is missing
 	outputs []int  // slots; absent where an output is not wanted
-	run     func(values, in []engine.Tensor) ([]engine.Tensor, error)
+	run     func(ctx context.Context, values, in []engine.Tensor) ([]engine.Tensor, error)
 	uses    []int // slots that subgraphs read from outside
 	free    []int // slots that nothing reads after this step
 }
@@ -34,6 +36,7 @@ const absent = -1
 
 // loader turns a model into a plan.
 type loader struct {
+	external  *external
 	functions map[functionKey]*onnxpb.FunctionProto
 	constants []engine.Tensor // by slot; zero where the value is computed
 	steps     int
@@ -63,7 +66,21 @@ type environment struct {
 	calls    []functionKey                     // the functions being expanded
 }
 
-func load(m *onnxpb.ModelProto) (*session, error) {
+// loadIn loads a model that may have external data in a folder.
+func loadIn(m *onnxpb.ModelProto, folder string) (*session, error) {
+	tensors := externaldata.Tensors(m)
+	if len(tensors) == 0 {
+		return load(m, nil)
+	}
+	root, err := externaldata.Open(folder, tensors)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return load(m, newExternal(root))
+}
+
+func load(m *onnxpb.ModelProto, from *external) (*session, error) {
 	if ir := m.GetIrVersion(); ir < minIR || ir > maxIR {
 		return nil, fmt.Errorf("the model has IR version %d, this engine reads %d to %d: %w", ir, minIR, maxIR, engine.ErrUnsupported)
 	}
@@ -75,7 +92,7 @@ func load(m *onnxpb.ModelProto) (*session, error) {
 	if graph == nil {
 		return nil, fmt.Errorf("the model has no graph")
 	}
-	l := &loader{}
+	l := &loader{external: from}
 	if l.functions, err = indexFunctions(m.GetFunctions()); err != nil {
 		return nil, err
 	}
@@ -146,7 +163,7 @@ func (l *loader) initializers(graph *onnxpb.GraphProto, s *scope) error {
 		if p.GetName() == "" {
 			return fmt.Errorf("an initializer has no name")
 		}
-		t, err := engine.FromProto(p)
+		t, err := l.external.tensor(p)
 		if err != nil {
 			return fmt.Errorf("initializer: %w", err)
 		}
@@ -257,6 +274,9 @@ func (l *loader) node(n *onnxpb.NodeProto, env environment) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.external.fill(list); err != nil {
+		return nil, err
+	}
 	domain := standardDomain(n.GetDomain())
 	key := functionKey{domain, n.GetOpType(), n.GetOverload()}
 	if f := l.functions[key]; f != nil {
@@ -292,7 +312,7 @@ func operatorStep(st *step, n *onnxpb.NodeProto, list []*onnxpb.AttributeProto, 
 	if err != nil {
 		return err
 	}
-	st.run = func(_, in []engine.Tensor) ([]engine.Tensor, error) { return o.kernel(in) }
+	st.run = func(_ context.Context, _, in []engine.Tensor) ([]engine.Tensor, error) { return o.kernel(in) }
 	return o.signature.checkArity(presence(st.inputs), len(n.GetOutput()))
 }
 

@@ -1,6 +1,7 @@
 package interp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,7 +24,13 @@ func (s *session) Close() error {
 	return nil
 }
 
-func (s *session) Run(inputs map[string]engine.Tensor) (_ map[string]engine.Tensor, err error) {
+func (s *session) Run(inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
+	return s.RunContext(context.Background(), inputs)
+}
+
+// RunContext is Run that ends with the error of ctx once that is done, after the
+// operator that is being computed.
+func (s *session) RunContext(ctx context.Context, inputs map[string]engine.Tensor) (_ map[string]engine.Tensor, err error) {
 	defer recoverAs(&err, "run")
 	if s.closed {
 		return nil, errors.New("interp: the session is closed")
@@ -32,7 +39,7 @@ func (s *session) Run(inputs map[string]engine.Tensor) (_ map[string]engine.Tens
 	if err := s.feed(values, inputs); err != nil {
 		return nil, fmt.Errorf("interp: %w", err)
 	}
-	if err := s.plan.run(values); err != nil {
+	if err := s.plan.run(ctx, values); err != nil {
 		return nil, fmt.Errorf("interp: %w", err)
 	}
 	outputs := map[string]engine.Tensor{}
@@ -46,17 +53,20 @@ func (s *session) Run(inputs map[string]engine.Tensor) (_ map[string]engine.Tens
 }
 
 // run does the steps of a plan over the values of all slots.
-func (p plan) run(values []engine.Tensor) error {
+func (p plan) run(ctx context.Context, values []engine.Tensor) error {
 	for i := range p.steps {
 		st := &p.steps[i]
-		if err := st.do(values); err != nil {
+		if err := st.do(ctx, values); err != nil {
 			return fmt.Errorf("%s: %w", st.name, err)
 		}
 	}
-	return nil
+	return ctx.Err() // of a loop whose body has no steps, too
 }
 
-func (st *step) do(values []engine.Tensor) error {
+func (st *step) do(ctx context.Context, values []engine.Tensor) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	in := make([]engine.Tensor, len(st.inputs))
 	for i, slot := range st.inputs {
 		if slot == absent {
@@ -66,7 +76,7 @@ func (st *step) do(values []engine.Tensor) error {
 			return fmt.Errorf("input %d was not made", i)
 		}
 	}
-	out, err := st.run(values, in)
+	out, err := st.run(ctx, values, in)
 	if err != nil {
 		return err
 	}

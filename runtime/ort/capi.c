@@ -25,6 +25,8 @@ enum {
   SESSION_GET_OUTPUT_TYPE_INFO = 34,
   SESSION_GET_INPUT_NAME = 36,
   SESSION_GET_OUTPUT_NAME = 37,
+  CREATE_RUN_OPTIONS = 39,
+  RUN_OPTIONS_SET_TERMINATE = 46,
   CREATE_TENSOR_AS_ORT_VALUE = 48,
   CREATE_TENSOR_WITH_DATA_AS_ORT_VALUE = 49,
   GET_TENSOR_MUTABLE_DATA = 51,
@@ -42,6 +44,7 @@ enum {
   GET_ALLOCATOR_WITH_DEFAULT_OPTIONS = 78,
   RELEASE_STATUS = 93,
   RELEASE_VALUE = 96,
+  RELEASE_RUN_OPTIONS = 97,
   RELEASE_TYPE_INFO = 98,
   RELEASE_TENSOR_TYPE_AND_SHAPE_INFO = 99,
   GET_AVAILABLE_PROVIDERS = 125,
@@ -180,9 +183,17 @@ Status *capi_strings(Value *value, void *text, size_t bytes, size_t *offsets, si
       value, text, bytes, offsets, count);
 }
 
-Status *capi_run(Session *session,
+Status *capi_run_options(RunOptions **options) {
+  return CALL(CREATE_RUN_OPTIONS, Status *, RunOptions **)(options);
+}
+
+Status *capi_terminate(RunOptions *options) { return CALL(RUN_OPTIONS_SET_TERMINATE, Status *, RunOptions *)(options); }
+
+void capi_release_run_options(RunOptions *options) { CALL(RELEASE_RUN_OPTIONS, void, RunOptions *)(options); }
+
+Status *capi_run(Session *session, const RunOptions *options,
                  const char *const *input_names, Value *const *inputs, size_t input_count,
                  const char *const *output_names, size_t output_count, Value **outputs) {
-  return CALL(RUN, Status *, Session *, const void *, const char *const *, const Value *const *, size_t, const char *const *, size_t, Value **)(
-      session, NULL, input_names, (const Value *const *)inputs, input_count, output_names, output_count, outputs);
+  return CALL(RUN, Status *, Session *, const RunOptions *, const char *const *, const Value *const *, size_t, const char *const *, size_t, Value **)(
+      session, options, input_names, (const Value *const *)inputs, input_count, output_names, output_count, outputs);
 }

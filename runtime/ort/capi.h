@@ -12,6 +12,7 @@
 typedef struct Status Status;
 typedef struct Value Value;
 typedef struct Session Session;
+typedef struct RunOptions RunOptions;
 typedef struct TypeInfo TypeInfo;
 typedef struct TensorInfo TensorInfo;
 
@@ -60,7 +61,13 @@ Status *capi_value_data(Value *value, void **data);
 Status *capi_strings_length(Value *value, size_t *bytes);
 Status *capi_strings(Value *value, void *text, size_t bytes, size_t *offsets, size_t count);
 
-Status *capi_run(Session *session,
+// A run with these options ends soon after capi_terminate, with an error.
+Status *capi_run_options(RunOptions **options);
+Status *capi_terminate(RunOptions *options);
+void capi_release_run_options(RunOptions *options);
+
+// options may be null.
+Status *capi_run(Session *session, const RunOptions *options,
                  const char *const *input_names, Value *const *inputs, size_t input_count,
                  const char *const *output_names, size_t output_count, Value **outputs);
 

@@ -8,6 +8,7 @@ import (
 
 	binding "github.com/yalue/onnxruntime_go"
 
+	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
@@ -48,7 +49,9 @@ type runner struct {
 
 func (r *runner) Name() string { return "ort:" + r.provider.name }
 
-func (r *runner) Load(model []byte) (engine.Session, error) {
+func (r *runner) Load(model []byte) (engine.Session, error) { return r.LoadIn(model, "") }
+
+func (r *runner) LoadIn(model []byte, folder string) (engine.Session, error) {
 	if len(model) == 0 {
 		return nil, errors.New("ort: load: the model is empty")
 	}
@@ -57,6 +60,9 @@ func (r *runner) Load(model []byte) (engine.Session, error) {
 		return nil, err
 	}
 	defer options.Destroy()
+	if err := useFolder(options, model, folder); err != nil {
+		return nil, fmt.Errorf("ort: load: %w", err)
+	}
 	native, err := binding.NewDynamicAdvancedSessionWithONNXData(model, nil, nil, options)
 	if err != nil && fellBack.MatchString(err.Error()) {
 		return nil, fmt.Errorf("ort: load: provider %s leaves a part of the model to the CPU; run it on provider cpu: %w", r.provider.name, engine.ErrUnsupported)
@@ -69,6 +75,23 @@ func (r *runner) Load(model []byte) (engine.Session, error) {
 		return nil, fmt.Errorf("ort: load: %w", err)
 	}
 	return s, nil
+}
+
+// useFolder tells ONNX Runtime where the model's external data are, which it reads
+// itself. It would look in the working directory for those of a model without a
+// folder, so that all are checked here.
+func useFolder(options *binding.SessionOptions, model []byte, folder string) error {
+	tensors, err := externaldata.Scan(model)
+	if err != nil {
+		return fmt.Errorf("the model is not a valid ONNX file: %w", err)
+	}
+	if len(tensors) == 0 {
+		return nil
+	}
+	if err := externaldata.Check(folder, tensors); err != nil {
+		return err
+	}
+	return options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", folder)
 }
 
 func (r *runner) sessionOptions() (*binding.SessionOptions, error) {

@@ -6,6 +6,7 @@ package ort
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -159,6 +160,12 @@ func describeShape(tensor *C.TensorInfo, dims []C.int64_t) (string, error) {
 }
 
 func (s *session) Run(inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
+	return s.RunContext(context.Background(), inputs)
+}
+
+// RunContext is Run that ends with the error of ctx once that is done, after the
+// operators that are being computed.
+func (s *session) RunContext(ctx context.Context, inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
 	s.mutex.RLock()
 	defer s.mutex.RUnlock()
 	if s.native == nil {
@@ -167,7 +174,10 @@ func (s *session) Run(inputs map[string]engine.Tensor) (map[string]engine.Tensor
 	if err := s.checkInputs(inputs); err != nil {
 		return nil, fmt.Errorf("ort: run: %w", err)
 	}
-	outputs, err := s.run(inputs)
+	outputs, err := s.run(ctx, inputs)
+	if err != nil && ctx.Err() != nil {
+		err = ctx.Err() // what ONNX Runtime says of it is less
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ort: run: %w", err)
 	}
@@ -206,7 +216,7 @@ func describePorts(all []port) string {
 	return strings.Join(words, ", ")
 }
 
-func (s *session) run(inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
+func (s *session) run(ctx context.Context, inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
 	given, results := make([]*C.Value, len(s.inputs)), make([]*C.Value, len(s.outputs))
@@ -218,8 +228,13 @@ func (s *session) run(inputs map[string]engine.Tensor) (map[string]engine.Tensor
 			return nil, fmt.Errorf("input %s: %w", p, err)
 		}
 	}
+	options, release, err := runOptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	inputNames, outputNames := cNames(s.inputs), cNames(s.outputs)
-	status := C.capi_run(s.handle,
+	status := C.capi_run(s.handle, options,
 		unsafe.SliceData(inputNames), unsafe.SliceData(given), C.size_t(len(given)),
 		unsafe.SliceData(outputNames), C.size_t(len(results)), unsafe.SliceData(results))
 	if err := check(status); err != nil {
@@ -234,6 +249,25 @@ func (s *session) run(inputs map[string]engine.Tensor) (map[string]engine.Tensor
 		outputs[p.name] = t
 	}
 	return outputs, nil
+}
+
+// runOptions gives options that end a run when ctx is done, none for one that never
+// is. They are released after the run.
+func runOptions(ctx context.Context) (options *C.RunOptions, release func(), err error) {
+	if ctx.Done() == nil {
+		return nil, func() {}, nil
+	}
+	if err := check(C.capi_run_options(&options)); err != nil {
+		return nil, nil, err
+	}
+	terminated := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { terminated <- check(C.capi_terminate(options)) })
+	return options, func() {
+		if !stop() {
+			<-terminated // it still uses the options
+		}
+		C.capi_release_run_options(options)
+	}, nil
 }
 
 func cNames(all []port) []*C.char {

@@ -3,10 +3,12 @@
 package ort_test
 
 import (
+	"context"
 	"errors"
 	"math"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -139,6 +141,36 @@ func TestInputsThatDoNotFit(t *testing.T) {
 	mustPass(t, outputs["sum"], engine.Must([]int{1, 3}, []float32{2, 4, 6}))
 }
 
+func TestCancellingEndsALoopThatDoesNotEnd(t *testing.T) {
+	scalar := func(name string, dtype ops.DType) *onnxpb.ValueInfoProto {
+		v := value(name, dtype)
+		v.GetType().GetTensorType().Shape = &onnxpb.TensorShapeProto{}
+		return v
+	}
+	body := &onnxpb.AttributeProto{Name: proto.String("body"), Type: onnxpb.AttributeProto_GRAPH.Enum(), G: &onnxpb.GraphProto{
+		Name: proto.String("body"),
+		Node: []*onnxpb.NodeProto{
+			node("Identity", []string{"going"}, []string{"on"}), node("Neg", []string{"kept"}, []string{"next"}),
+		},
+		Input:  []*onnxpb.ValueInfoProto{scalar("i", ops.Int64), scalar("going", ops.Bool), value("kept", ops.Float32)},
+		Output: []*onnxpb.ValueInfoProto{scalar("on", ops.Bool), value("next", ops.Float32)},
+	}}
+	data := model(t, 17,
+		[]*onnxpb.ValueInfoProto{scalar("condition", ops.Bool), value("x", ops.Float32)}, []*onnxpb.ValueInfoProto{value("y", ops.Float32)},
+		node("Loop", []string{"", "condition", "x"}, []string{"y"}, body))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	session, err := engine.WithContext(ctx, newEngine(t, ort.Options{})).Load(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	inputs := map[string]engine.Tensor{"condition": engine.Scalar(true), "x": engine.Scalar(float32(1))}
+	if outputs, err := session.Run(inputs); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v and error %v, want that the time is over", outputs, err)
+	}
+}
+
 func TestModelsThatDoNotLoad(t *testing.T) {
 	x, y := []*onnxpb.ValueInfoProto{value("x", ops.Float32)}, []*onnxpb.ValueInfoProto{value("y", ops.Float32)}
 	sequence := &onnxpb.ValueInfoProto{Name: proto.String("y"), Type: &onnxpb.TypeProto{Value: &onnxpb.TypeProto_SequenceType{
@@ -151,7 +183,7 @@ func TestModelsThatDoNotLoad(t *testing.T) {
 		words       []string
 	}{
 		{"empty", nil, false, []string{"the model is empty"}},
-		{"not a model", []byte("not a model"), false, []string{"protobuf"}},
+		{"not a model", []byte("not a model"), false, []string{"not a valid ONNX file"}},
 		{"unknown operator", model(t, 13, x, y, node("Frobnicate", []string{"x"}, []string{"y"})), true, []string{"Frobnicate"}},
 		{"type without a kernel", model(t, 22,
 			[]*onnxpb.ValueInfoProto{value("x", ops.BFloat16)}, []*onnxpb.ValueInfoProto{value("y", ops.BFloat16)},

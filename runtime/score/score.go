@@ -66,9 +66,9 @@ func (r *Result) NaN() []int {
 // Run scores the samples in inputs, which are the model's inputs by name. Inputs
 // that are the same for all samples, such as weights of classes, are passed whole
 // to every batch. Of a model with several losses only what the one that is scored
-// needs is run, and inputs that are only for others may be left out. External data of
-// the model are loaded into it. A cancelled ctx ends the run before the next batch with
-// ctx's error.
+// needs is run, and inputs that are only for others may be left out. A cancelled ctx
+// ends the run with ctx's error, as soon as the engine can, before the next batch at the
+// latest.
 func Run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map[string]engine.Tensor, o Options) (*Result, error) {
 	result, err := run(ctx, eng, model, inputs, o)
 	if err != nil {
@@ -104,7 +104,7 @@ func run(ctx context.Context, eng engine.Engine, model *models.Model, inputs map
 	if err != nil {
 		return nil, err
 	}
-	session, err := load(eng, model)
+	session, err := models.Load(engine.WithContext(ctx, eng), model)
 	if err != nil {
 		return nil, err
 	}
@@ -243,17 +243,6 @@ func names(tensors []models.Tensor) string {
 		parts[i] = fmt.Sprintf("%q %s%s", t.Name, t.DType, t.Shape)
 	}
 	return strings.Join(parts, ", ")
-}
-
-func load(eng engine.Engine, model *models.Model) (engine.Session, error) {
-	if err := model.LoadExternal(); err != nil {
-		return nil, err
-	}
-	data, err := model.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	return eng.Load(data)
 }
 
 func scoreBatch(session engine.Session, plan *plan, joined *joiner, start, end int) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -214,6 +215,24 @@ func TestRunStopsWhenCancelled(t *testing.T) {
 	}
 }
 
+func TestRunEndsAModelThatRunsForEver(t *testing.T) {
+	model := binary(t, "Add", "N", "N", "N")
+	model.Proto.Graph.Node = []*onnxpb.NodeProto{{
+		OpType: proto.String("Loop"), Input: []string{"", "", "a"}, Output: []string{"y"},
+		Attribute: []*onnxpb.AttributeProto{{Name: proto.String("body"), Type: onnxpb.AttributeProto_GRAPH.Enum(), G: &onnxpb.GraphProto{
+			Node:   []*onnxpb.NodeProto{{OpType: proto.String("Neg"), Input: []string{"kept"}, Output: []string{"next"}}},
+			Input:  []*onnxpb.ValueInfoProto{ops.ValueInfo("i", ops.Int64, nil), ops.ValueInfo("going", ops.Bool, nil), info(t, "kept", "...")},
+			Output: []*onnxpb.ValueInfoProto{ops.ValueInfo("going", ops.Bool, nil), info(t, "next", "...")},
+		}}},
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := score.Run(ctx, interp.New(), model, map[string]engine.Tensor{"a": counting(2), "b": counting(2)}, score.Options{Output: "y"})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "(Loop): iteration") {
+		t.Errorf("error is %v, want one that says in which node time was over", err)
+	}
+}
+
 // TestRunPassesClassWeightsWhole has as many classes as samples, so that only the
 // loss's declaration tells the two apart.
 func TestRunPassesClassWeightsWhole(t *testing.T) {
@@ -296,7 +315,7 @@ func TestRunAgreesWithPyTorchOnATrainedClassifier(t *testing.T) {
 	}
 }
 
-func TestRunLoadsExternalData(t *testing.T) {
+func TestRunReadsExternalDataWhereTheyAre(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "b.bin"), []byte{0, 0, 0x80, 0x3f}, 0o644); err != nil {
 		t.Fatal(err)
@@ -309,9 +328,13 @@ func TestRunLoadsExternalData(t *testing.T) {
 		DataLocation: onnxpb.TensorProto_EXTERNAL.Enum(),
 		ExternalData: []*onnxpb.StringStringEntryProto{{Key: proto.String("location"), Value: proto.String("b.bin")}},
 	}}
+	before := proto.CloneOf(model.Proto)
 	got := run(t, model, map[string]engine.Tensor{"a": counting(3)}, score.Options{Output: "y"})
 	if want := []float64{1, 2, 3}; !slices.Equal(got.PerSample, want) {
 		t.Errorf("losses are %v, want %v", got.PerSample, want)
+	}
+	if !proto.Equal(model.Proto, before) {
+		t.Error("the model has changed")
 	}
 }
 

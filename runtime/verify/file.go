@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ func File(ctx context.Context, path string, engines []engine.Engine, seed uint64
 }
 
 // Model verifies one model that export or attach made, going by its metadata. No
-// engines means those that Run takes. External data are loaded into it.
+// engines means those that Run takes.
 //
 // A loss by itself is run on what Run draws, in shapes that the model allows. A loss
 // on a model is run on random inputs of the model; the tensors that it is bound to
@@ -61,10 +62,13 @@ func Model(ctx context.Context, model *models.Model, engines []engine.Engine, se
 			}
 			report.expected = append(report.expected, pair{f.Loss.Command(), e.Name()})
 			r := t.result(key{f.Loss.Command(), f.Form, f.DType, f.Reduction, e.Name()})
-			if err := f.verify(e, r); err != nil {
+			if err := f.verify(engine.WithContext(ctx, e), r); err != nil {
 				return nil, err
 			}
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	report.add(t)
 	report.finish(started)
@@ -87,9 +91,6 @@ func (f *file) terms() []*file { return append([]*file{f}, f.others...) }
 func lossesOf(model *models.Model, seed uint64) ([]*file, error) {
 	all, err := export.DescribeAll(model)
 	if err != nil {
-		return nil, err
-	}
-	if err := model.LoadExternal(); err != nil {
 		return nil, err
 	}
 	var files []*file
@@ -196,7 +197,7 @@ func (f *file) load(e engine.Engine) (engine.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.Load(model)
+	return load(e, model)
 }
 
 // run compares the loss on one set of inputs.
@@ -337,7 +338,10 @@ func (f *file) layout(e engine.Engine) (layout, error) {
 		taps = append(taps, loss.taps()...)
 	}
 	slices.Sort(taps)
-	part, needed := f.part(slices.Compact(taps))
+	part, needed, err := f.part(slices.Compact(taps))
+	if err != nil {
+		return l, err
+	}
 	for _, t := range f.model.Inputs() {
 		if needed[t.Name] || !f.readByALoss(t.Name) {
 			l.shapes[t.Name] = s.ownShape(t.Shape)
@@ -402,12 +406,15 @@ func (f *file) computed(e engine.Engine, part *models.Model, needed map[string]b
 	return nil
 }
 
+// load collects the garbage first: of a session that was closed, that may be the
+// weights, and the new one's beside them more than the machine has.
+func load(e engine.Engine, model *models.Model) (engine.Session, error) {
+	runtime.GC()
+	return models.Load(e, model)
+}
+
 func runOnce(e engine.Engine, model *models.Model, inputs map[string]engine.Tensor) (map[string]engine.Tensor, error) {
-	data, err := model.Bytes()
-	if err != nil {
-		return nil, err
-	}
-	session, err := e.Load(data)
+	session, err := load(e, model)
 	if err != nil {
 		return nil, err
 	}

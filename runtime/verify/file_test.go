@@ -1,15 +1,19 @@
 package verify_test
 
 import (
+	"context"
 	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/onnxloss/onnxloss/export"
+	"github.com/onnxloss/onnxloss/internal/externaldata/externaldatatest"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/losses"
@@ -121,6 +125,38 @@ func TestAttachedFilesHold(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestAttachedFilesWithExternalDataHold(t *testing.T) {
+	folder, p := t.TempDir(), network(t, 1).Proto
+	externaldatatest.MoveOut(t, p, folder, "weights/w.bin")
+	model, err := export.Attach(&models.Model{Proto: p, Path: filepath.Join(folder, "model.onnx")}, losses.SoftmaxCrossEntropy, defaults(t, losses.SoftmaxCrossEntropy), export.AttachOptions{
+		Bind: map[string]string{"logits": "scores"}, OnlyLoss: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := proto.CloneOf(model.Proto)
+	report, err := verify.Model(t.Context(), model, nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !report.Passed() || report.Cases() < 10 {
+		t.Error(table(t, report))
+	}
+	if !proto.Equal(model.Proto, before) {
+		t.Error("the model has changed")
+	}
+	if err := os.Remove(filepath.Join(folder, "weights", "w.bin")); err != nil {
+		t.Fatal(err)
+	}
+	report, err = verify.Model(t.Context(), model, []engine.Engine{interp.New()}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := table(t, report); report.Passed() || !strings.Contains(text, `tensor "w": file "weights/w.bin": no such file`) {
+		t.Error(text)
 	}
 }
 
@@ -341,6 +377,30 @@ func TestChangedFileFails(t *testing.T) {
 	report := verifyFile(t, path)
 	if report.ExitCode() != 1 || !strings.Contains(table(t, report), "onnxloss verify \""+path) {
 		t.Error(table(t, report))
+	}
+}
+
+func TestCancellingEndsAModelThatRunsForEver(t *testing.T) {
+	host := network(t, 1)
+	host.Proto.Graph.Node = append(host.Proto.Graph.Node, &onnxpb.NodeProto{
+		OpType: proto.String("Loop"), Input: []string{"", "", "scores"}, Output: []string{"forever"},
+		Attribute: []*onnxpb.AttributeProto{{Name: proto.String("body"), Type: onnxpb.AttributeProto_GRAPH.Enum(), G: &onnxpb.GraphProto{
+			Name:   proto.String("body"),
+			Input:  []*onnxpb.ValueInfoProto{ops.ValueInfo("i", ops.Int64, shape(t, "[]")), ops.ValueInfo("going", ops.Bool, shape(t, "[]")), ops.ValueInfo("kept", ops.Float32, nil)},
+			Output: []*onnxpb.ValueInfoProto{ops.ValueInfo("going", ops.Bool, shape(t, "[]")), ops.ValueInfo("kept", ops.Float32, nil)},
+		}}},
+	})
+	host.Proto.Graph.Output = []*onnxpb.ValueInfoProto{ops.ValueInfo("forever", ops.Float32, shape(t, "batch,4"))}
+	model, err := export.Attach(host, losses.SigmoidFocal, defaults(t, losses.SigmoidFocal), export.AttachOptions{
+		Bind: map[string]string{"logits": "forever"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if report, err := verify.Model(ctx, model, []engine.Engine{interp.New()}, 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got report %v and error %v, want that the time is over", report, err)
 	}
 }
 

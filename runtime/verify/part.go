@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
@@ -15,16 +13,15 @@ import (
 	"github.com/onnxloss/onnxloss/runtime/engine"
 )
 
-// withOutputs serialises the model with further tensors among its outputs.
-func (f *file) withOutputs(names []string) ([]byte, error) {
-	copied := &models.Model{Proto: proto.Clone(f.model.Proto).(*onnxpb.ModelProto), Path: f.model.Path}
-	graph := copied.Proto.Graph
+// withOutputs is the model with further tensors among its outputs.
+func (f *file) withOutputs(names []string) (*models.Model, error) {
+	edit := f.model.Edit()
 	for _, name := range names {
-		if !slices.ContainsFunc(graph.Output, func(o *onnxpb.ValueInfoProto) bool { return o.GetName() == name }) {
-			graph.Output = append(graph.Output, f.info(name))
+		if !slices.ContainsFunc(f.model.Outputs(), func(t models.Tensor) bool { return t.Name == name }) {
+			edit.AddOutputs(f.info(name))
 		}
 	}
-	return copied.Bytes()
+	return edit.Model()
 }
 
 // info declares a tensor of the model with any shape.
@@ -38,26 +35,35 @@ func (f *file) info(name string) *onnxpb.ValueInfoProto {
 
 // part is the model cut down to what computes some tensors, and the names that it
 // reads.
-func (f *file) part(names []string) (*models.Model, map[string]bool) {
-	part := &models.Model{Proto: proto.Clone(f.model.Proto).(*onnxpb.ModelProto), Path: f.model.Path}
-	graph := part.Proto.Graph
-	needed := map[string]bool{}
-	graph.Output = nil
+func (f *file) part(names []string) (*models.Model, map[string]bool, error) {
+	edit, needed := f.model.Edit(), map[string]bool{}
 	for _, name := range names {
 		needed[name] = true
-		graph.Output = append(graph.Output, f.info(name))
 	}
-	var kept []*onnxpb.NodeProto
-	for _, n := range slices.Backward(graph.Node) {
-		if slices.ContainsFunc(n.Output, func(name string) bool { return needed[name] }) {
-			need(n, needed)
-			kept = append(kept, n)
+	graph := edit.Proto().Graph
+	keep := func(part models.Part, needs func(i int) bool) {
+		for i := edit.Len(part) - 1; i >= 0; i-- {
+			if !needs(i) {
+				edit.Remove(part, i)
+			}
 		}
 	}
-	slices.Reverse(kept)
-	graph.Node = kept
-	graph.Input = slices.DeleteFunc(graph.Input, func(in *onnxpb.ValueInfoProto) bool { return !needed[in.GetName()] })
-	return part, needed
+	keep(models.Nodes, func(i int) bool {
+		n := graph.Node[i]
+		if !slices.ContainsFunc(n.Output, func(name string) bool { return needed[name] }) {
+			return false
+		}
+		need(n, needed)
+		return true
+	})
+	keep(models.Inputs, func(i int) bool { return needed[graph.Input[i].GetName()] })
+	keep(models.Initializers, func(i int) bool { return needed[graph.Initializer[i].GetName()] })
+	keep(models.Outputs, func(int) bool { return false })
+	for _, name := range names {
+		edit.AddOutputs(f.info(name))
+	}
+	part, err := edit.Model()
+	return part, needed, err
 }
 
 // need adds what a node reads, in the graphs inside it too.

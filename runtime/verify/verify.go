@@ -80,7 +80,9 @@ type unavailable struct {
 
 func (u unavailable) Name() string { return u.name }
 
-func (u unavailable) Load([]byte) (engine.Session, error) {
+func (u unavailable) Load([]byte) (engine.Session, error) { return u.LoadIn(nil, "") }
+
+func (u unavailable) LoadIn([]byte, string) (engine.Session, error) {
 	if errors.Is(u.err, engine.ErrUnavailable) {
 		return nil, u.err
 	}

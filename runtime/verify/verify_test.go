@@ -54,7 +54,10 @@ func (s skewedSession) Run(inputs map[string]engine.Tensor) (map[string]engine.T
 type refusing struct{}
 
 func (refusing) Name() string { return "refusing" }
-func (refusing) Load([]byte) (engine.Session, error) {
+
+func (r refusing) Load([]byte) (engine.Session, error) { return r.LoadIn(nil, "") }
+
+func (refusing) LoadIn([]byte, string) (engine.Session, error) {
 	return nil, fmt.Errorf("refusing: no operator at all: %w", engine.ErrUnsupported)
 }
 
