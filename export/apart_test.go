@@ -158,6 +158,11 @@ func joinables(t testing.TB) []joinable {
 			},
 		},
 		{
+			name: "a segmenter, in blocks of channels", in: "x float32 1,16,9,9", out: "y float32 1,16,9,9",
+			weights: []*onnxpb.TensorProto{weightsOf(t, 1, "w", false, 16, 16, 3, 3), weightsOf(t, 2, "b", false, 16)},
+			nodes:   []*onnxpb.NodeProto{nodeOf("Conv", "x w b -> h", same), nodeOf("Sigmoid", "h -> y")},
+		},
+		{
 			name: "quick GELU as single operators", in: "x float32 4,6", out: "y float32 4,7",
 			weights: []*onnxpb.TensorProto{weightsOf(t, 1, "w", false, 6, 7), number("alpha", 1.702)},
 			nodes: []*onnxpb.NodeProto{
