@@ -3,6 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 TOOL := $(GO) tool -modfile=internal/tools/go.mod
 FUZZTIME ?= 60s
+BENCH_DIR ?= /tmp
 
 .DEFAULT_GOAL := help
 
@@ -91,6 +92,10 @@ fuzz: ## every fuzz target for FUZZTIME
 .PHONY: bench
 bench: ort ## the benchmarks behind docs/benchmarks.md
 	$(GO) test -run '^$$' -bench . -benchmem ./export ./runtime/interp
+
+.PHONY: bench-files
+bench-files: ## attach on large models against cp; writes 10 GB under BENCH_DIR, a folder on a disk
+	ONNXLOSS_BENCH_FILES=$(BENCH_DIR) $(GO) test -run '^$$' -bench Files -benchtime 5x -timeout 30m ./cmd/onnxloss
 
 .PHONY: verify
 verify: ort ## every loss, form, type, opset, reduction and engine against the reference

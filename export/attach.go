@@ -74,6 +74,10 @@ func attach(model *models.Model, loss *losses.Loss, p losses.Params, o AttachOpt
 // attach puts one loss onto the host and says what it did. It leaves the metadata
 // alone.
 func (h *host) attach(loss *losses.Loss, p losses.Params, o AttachOptions) (Description, error) {
+	p, err := loss.Params(p)
+	if err != nil {
+		return Description{}, err
+	}
 	inputs, err := chosenInputs(loss, p, append(slices.Clone(o.With), boundNames(o.Bind)...))
 	if err != nil {
 		return Description{}, err
@@ -160,7 +164,8 @@ func (h *host) add(p piece, output string) error {
 	}
 	for _, info := range p.valueInfo {
 		h.taken[info.GetName()] = true
-		h.declared[info.GetName()] = tensorOf(info)
+		tensor := info.GetType().GetTensorType()
+		h.declared[info.GetName()] = models.Tensor{Name: info.GetName(), DType: ops.DType(tensor.GetElemType()), Shape: ops.ShapeOf(tensor)}
 	}
 	return nil
 }

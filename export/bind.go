@@ -185,10 +185,12 @@ func (h *host) operand(in losses.Input, from source, b binding) (operand, error)
 
 // lookUp finds a tensor of the main graph.
 func (h *host) lookUp(in losses.Input, tensor string) (models.Tensor, error) {
-	if t, ok := h.about(tensor); ok {
-		return t, h.checkKind(in, tensor)
-	}
 	cannot := fmt.Sprintf("%s cannot be bound to %q", in.Name, tensor)
+	if t, ok := h.about(tensor); ok && t.Other != "" {
+		return t, fmt.Errorf("%s, which is no tensor but a %s", cannot, t.Other)
+	} else if ok {
+		return t, nil
+	}
 	for _, n := range h.model.Proto.GetGraph().GetNode() {
 		if n.GetName() == tensor && len(n.GetOutput()) > 0 {
 			return models.Tensor{}, fmt.Errorf("%s, the name of a node; bind a tensor that it makes: %s", cannot, sample(n.GetOutput()))
@@ -201,19 +203,6 @@ func (h *host) lookUp(in losses.Input, tensor string) (models.Tensor, error) {
 		return models.Tensor{}, fmt.Errorf("%s: the model has no such tensor; did you mean %q?", cannot, near)
 	}
 	return models.Tensor{}, fmt.Errorf("%s: the model has no such tensor; its outputs are %s", cannot, infoNames(h.outputs))
-}
-
-// checkKind refuses sequences, maps and optional values.
-func (h *host) checkKind(in losses.Input, tensor string) error {
-	graph := h.edit.Proto().GetGraph()
-	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.GetInput(), graph.GetOutput(), graph.GetValueInfo()} {
-		for _, info := range infos {
-			if info.GetName() == tensor && info.GetType() != nil && info.GetType().GetTensorType() == nil && info.GetType().Value != nil {
-				return fmt.Errorf("%s cannot be bound to %q, which is not a tensor but a sequence, a map, or an optional value", in.Name, tensor)
-			}
-		}
-	}
-	return nil
 }
 
 func infoNames(infos []*onnxpb.ValueInfoProto) string {

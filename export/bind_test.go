@@ -412,7 +412,7 @@ func TestBindRefusesWithAReason(t *testing.T) {
 		{"a node's name", withInner, "mse", bind("prediction", "relu_node"), `the name of a node; bind a tensor that it makes: inner`},
 		{"inside of a subgraph", withInner, "mse", bind("prediction", "within"), `inside of a subgraph; bind a tensor of the main graph`},
 		{"an unknown type", withInner, "mse", bind("prediction", "foreign"), `the file does not say what type "foreign" has, and it does not follow from the operators; state it with an adapter, as in prediction="foreign | cast float32"`},
-		{"a sequence", sequence, "mse", bind("prediction", "foreign"), `which is not a tensor but a sequence`},
+		{"a sequence", sequence, "mse", bind("prediction", "foreign"), `which is no tensor but a sequence of`},
 		{"nothing", detector, "mse", bind("prediction", "| squeeze 1"), `no tensor is named`},
 		{"an unknown adapter", detector, "mse", bind("prediction", "boxes | sqeeze 1"), `there is no adapter "sqeeze"; did you mean "squeeze"?`},
 		{"an adapter far from all", detector, "mse", bind("prediction", "boxes | rot13"), `there is no adapter "rot13"; known are transpose, squeeze, unsqueeze, cast, one-hot, argmax, as-is`},

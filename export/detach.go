@@ -98,6 +98,9 @@ func Detach(model *models.Model) (*models.Model, error) {
 
 func detach(model *models.Model) (*models.Model, error) {
 	known, err := DescribeAll(model)
+	if errors.Is(err, ErrNoLoss) {
+		return nil, fmt.Errorf("there is nothing to take off: %w", ErrNoLoss)
+	}
 	if err != nil {
 		return nil, err
 	}

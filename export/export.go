@@ -1,6 +1,20 @@
-// Package export makes ONNX models: a loss by itself (Model), a loss on top of a
-// model that was trained elsewhere (Attach), and the proof that what was made is
-// sound (Check).
+// Package export makes ONNX models: a loss by itself (Model), or a loss on top of a
+// model that was trained elsewhere (Attach), so that whatever runs the model computes
+// the loss as well.
+//
+//	loss, err := losses.Find("softmax-cross-entropy")
+//	params, err := loss.Params(nil)
+//	model, err := models.Open("classifier.onnx")
+//	attached, err := export.Attach(model, loss, params, export.AttachOptions{})
+//	err = attached.Save("with_loss.onnx")
+//
+// AttachAll attaches several losses and their weighted sum, and a Perceptual compares
+// images by the features of a network. Nothing of the model changes, and Detach takes
+// the losses off again: what was done stands in the file's metadata, which Describe and
+// DescribeAll read. Check proves that a model is sound.
+//
+// Models that are handed in are never changed. A loss needs no framework: in form
+// Graph it is standard operators, in form Function one node with its body in the file.
 package export
 
 import (
@@ -51,14 +65,19 @@ func ParseForm(name string) (Form, error) {
 // DefaultOpset, float32, the loss's first reduction (mean; none for a head), and the
 // shortest shapes.
 type Options struct {
-	Form      Form
-	Opset     int
-	DType     ops.DType
+	Form Form
+	// Opset is the version of the standard operators, MinOpset to ops.MaxOpset.
+	Opset int
+	// DType is the type of the floating-point inputs and of the result. The half types
+	// compute in float32 and are rounded at the end; bfloat16 needs opset 13.
+	DType ops.DType
+	// Reduction is None, Mean or Sum; a head has None alone.
 	Reduction losses.Reduction
 	// With names the optional inputs that the model is to have.
 	With []string
 	// Shapes gives the shapes of inputs by name. The other inputs follow from the
 	// prediction's: [N,C] where nothing is given. A nil shape leaves the rank open.
+	// Symbolic sizes of one name are equal wherever they occur.
 	Shapes map[string]ops.Shape
 	// IndexType is the element type of class-index targets: int64 (where
 	// undefined) or int32.

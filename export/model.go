@@ -14,7 +14,11 @@ import (
 // Model makes a model that computes a loss and nothing else. Its inputs are named
 // as the loss's inputs, its output is "loss", or named as the head that it is.
 func Model(loss *losses.Loss, p losses.Params, o Options) (*models.Model, error) {
-	o, err := o.withDefaults(loss)
+	p, err := loss.Params(p)
+	if err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
+	o, err = o.withDefaults(loss)
 	if err != nil {
 		return nil, fmt.Errorf("export: %s: %w", loss.Command(), err)
 	}

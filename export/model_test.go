@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/onnxloss/onnxloss/export"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/losses"
@@ -266,5 +268,32 @@ func TestModelRefusesOptionsThatDoNotFit(t *testing.T) {
 				t.Errorf("got error %v, want one with %q", err, test.want)
 			}
 		})
+	}
+}
+
+func TestModelChecksParameters(t *testing.T) {
+	byDefault, err := losses.SigmoidFocal.Params(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := export.Model(losses.SigmoidFocal, byDefault, export.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := export.Model(losses.SigmoidFocal, nil, export.Options{})
+	if err != nil || !proto.Equal(got.Proto, want.Proto) {
+		t.Errorf("without parameters the model is another one, %v", err)
+	}
+	host, err := detector()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []losses.Params{{"gama": 1.0}, {"gamma": -1.0}} {
+		if _, err := export.Model(losses.SigmoidFocal, p, export.Options{}); err == nil || !strings.Contains(err.Error(), "gam") {
+			t.Errorf("%v: %v", p, err)
+		}
+		if _, err := export.Attach(host, losses.SigmoidFocal, p, export.AttachOptions{}); err == nil || !strings.Contains(err.Error(), "gam") {
+			t.Errorf("%v, attached: %v", p, err)
+		}
 	}
 }

@@ -20,24 +20,7 @@ type tensors struct {
 }
 
 func tensorsOf(model *models.Model) tensors {
-	graph := model.Proto.GetGraph()
-	k := tensors{model: model, outputs: graph.GetOutput(), declared: map[string]models.Tensor{}}
-	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.GetValueInfo(), graph.GetInput(), graph.GetOutput()} {
-		for _, info := range infos {
-			k.declared[info.GetName()] = tensorOf(info)
-		}
-	}
-	return k
-}
-
-// tensorOf is what a model says of a tensor: the name and nothing else of what is
-// none, such as a sequence.
-func tensorOf(info *onnxpb.ValueInfoProto) models.Tensor {
-	t := models.Tensor{Name: info.GetName()}
-	if tensor := info.GetType().GetTensorType(); tensor != nil {
-		t.DType, t.Shape = ops.DType(tensor.GetElemType()), ops.ShapeOf(tensor)
-	}
-	return t
+	return tensors{model: model, outputs: model.Proto.GetGraph().GetOutput(), declared: model.Declared()}
 }
 
 // producer is the node of the main graph that makes a tensor, nil for none.

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// Array is a float64 tensor in row-major order. Class labels are whole numbers.
+// Array is a float64 tensor in row-major order: Data has as many numbers as the sizes
+// in Shape multiply to, a scalar (no Shape) has one. Class labels are whole numbers.
 type Array struct {
 	Shape []int
 	Data  []float64

@@ -33,7 +33,8 @@ func ParseReduction(name string) (Reduction, error) {
 
 // Evaluate computes the loss in float64. With reduction None the result has one
 // element a term, else it is a scalar. The mean over no terms, or over terms whose
-// weights sum to zero, is NaN.
+// weights sum to zero, is NaN. It is an error where Params, CheckInputs or
+// CheckReduction refuses.
 func (l *Loss) Evaluate(in Values, p Params, r Reduction) (Array, error) {
 	if err := l.CheckReduction(r); err != nil {
 		return Array{}, err
@@ -68,8 +69,13 @@ func (l *Loss) CheckReduction(r Reduction) error {
 	return nil
 }
 
-// Terms computes the unreduced loss and its weights in float64.
+// Terms computes the unreduced loss and its weights in float64, after Params and
+// CheckInputs.
 func (l *Loss) Terms(in Values, p Params) (Terms, error) {
+	p, err := l.Params(p)
+	if err != nil {
+		return Terms{}, err
+	}
 	if err := l.CheckInputs(in, p); err != nil {
 		return Terms{}, err
 	}
@@ -81,11 +87,15 @@ func (l *Loss) Terms(in Values, p Params) (Terms, error) {
 }
 
 // EvaluateGradient computes the gradient of the reduced loss in float64, for every
-// input that it has a derivative for. For None, upstream has the loss's shape and
+// input that it has a derivative for, by name and in the input's shape. For None, upstream has the loss's shape and
 // weighs its terms; nil stands for ones. For Mean and Sum upstream must be nil.
 // The weights of a mean are taken as constants.
 func (l *Loss) EvaluateGradient(in Values, p Params, r Reduction, upstream *Array) (Values, error) {
 	if err := l.CheckReduction(r); err != nil {
+		return nil, err
+	}
+	p, err := l.Params(p)
+	if err != nil {
 		return nil, err
 	}
 	terms, err := l.Terms(in, p)

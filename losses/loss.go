@@ -4,14 +4,21 @@
 //	focal, err := losses.Find("sigmoid-focal")
 //	params, err := focal.Params(map[string]any{"gamma": 1.5})
 //	loss, err := focal.Evaluate(losses.Values{"logits": x, "target": y}, params, losses.Mean)
+//	gradient, err := focal.EvaluateGradient(in, params, losses.Mean, nil)
+//
+// Find gives a loss by its name, All and Families list them, and each is a variable,
+// such as SigmoidFocal, whose declaration has the formula, what its value means, and
+// the inputs and parameters that it takes. Package export writes a loss as ONNX.
 //
 // The reference is plain float64 written from the formula; it shares nothing with
 // the lowering and is the truth that package verify compares engines with.
+//
+// Classes lie on axis 1, [N,C,...], and samples on axis 0. What does not fit, a shape, a
+// label or a parameter out of range, is an error that names it.
 package losses
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/onnxloss/onnxloss/internal/spelling"
@@ -52,11 +59,12 @@ const (
 	Boxes           Domain = "boxes, four numbers on the last axis, as the parameter boxes says"
 )
 
-// SpatialAxes, in place of an axis in a declared shape, stands for the number of
-// axes that an input [N,C,...] has after its first two.
+// SpatialAxes stands, in place of an axis in a declared shape, for the number of axes
+// that an input [N,C,...] has after its first two.
 const SpatialAxes = "rank-2"
 
-// Input declares one tensor that a loss reads.
+// Input declares one tensor that a loss reads. Its Name is the key in Values and the
+// name in an exported graph.
 type Input struct {
 	Name   string
 	Role   Role
@@ -86,14 +94,15 @@ func (in Input) Axes() []string {
 // respect to that.
 type Values map[string]Array
 
-// Terms is a loss before its reduction. A mean divides the sum of Loss by the sum
-// of Weight; without a Weight (no Shape and no Data) every term counts once.
+// Terms is a loss before its reduction. A mean divides the sum of Loss, whose terms
+// have been weighted, by the sum of Weight; where that is nil every term counts once.
 type Terms struct {
 	Loss   Array
 	Weight *Array
 }
 
-// Loss declares one loss function.
+// Loss declares one loss function. Those of the catalogue are to be read; methods do
+// what callers need, and check what the functions below take for granted.
 type Loss struct {
 	Name    string // the operator's name, UpperCamelCase, in domain ai.onnxloss
 	Summary string // one line
@@ -186,20 +195,20 @@ func (l *Loss) InputsFor(p Params) []Input {
 	return inputs
 }
 
-// Find gives a loss by its command-line name or its operator's name.
+// Find gives a loss by its command-line name or its operator's name. The error for
+// another one names the nearest.
 func Find(name string) (*Loss, error) {
 	for _, l := range All() {
 		if l.Command() == name || l.Name == name {
 			return l, nil
 		}
 	}
-	known := make([]string, 0, len(All()))
+	var known []string
 	for _, l := range All() {
 		known = append(known, l.Command())
 	}
 	if close := spelling.Closest(name, known); close != "" {
 		return nil, fmt.Errorf("losses: unknown loss %q; did you mean %q?", name, close)
 	}
-	slices.Sort(known)
-	return nil, fmt.Errorf("losses: unknown loss %q; known are %s", name, strings.Join(known, ", "))
+	return nil, fmt.Errorf("losses: unknown loss %q, and none has a name like it", name)
 }

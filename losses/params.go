@@ -50,7 +50,8 @@ func (p Param) Trial(value any) map[string]any {
 }
 
 // Params holds a value for every parameter of a loss: checked, typed, defaults
-// filled in.
+// filled in, as Loss.Params makes it. Whatever takes Params checks them again, so that
+// nil stands for the defaults.
 type Params map[string]any
 
 // Float gives the value of a parameter of kind Float.
@@ -98,9 +99,9 @@ func (p Param) interval() string {
 	return fmt.Sprintf("%g to %g", p.Min, p.Max)
 }
 
-// Params checks settings and fills in defaults. A setting may have the
-// parameter's own Go type, any other number type that fits, or be text as on a
-// command line.
+// Params checks settings, by the parameters' names, and fills in defaults. A setting
+// may have the parameter's own Go type, any other number type that fits, or be text as
+// on a command line. The error says what the parameter may be.
 func (l *Loss) Params(settings map[string]any) (Params, error) {
 	known := make([]string, len(l.Declare))
 	for i, d := range l.Declare {

@@ -184,3 +184,31 @@ func TestParseReduction(t *testing.T) {
 		t.Errorf("avg: error %v", err)
 	}
 }
+
+// Parameters that did not come from Params would otherwise count as 0.
+func TestEvaluateChecksParameters(t *testing.T) {
+	focal := losses.SigmoidFocal
+	in := losses.Values{"logits": {Shape: []int{1}, Data: []float64{1}}, "target": {Shape: []int{1}, Data: []float64{0}}}
+	defaults, err := focal.Params(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := focal.Evaluate(in, defaults, losses.Mean)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]losses.Params{"none": nil, "one of several": {"gamma": 2.0}} {
+		got, err := focal.Evaluate(in, p, losses.Mean)
+		if err != nil || got.Data[0] != want.Data[0] {
+			t.Errorf("%s: got %v, %v; want %v", name, got, err, want)
+		}
+	}
+	for name, p := range map[string]losses.Params{"an unknown one": {"gama": 2.0}, "one out of range": {"gamma": -1.0}} {
+		if _, err := focal.Evaluate(in, p, losses.Mean); err == nil {
+			t.Errorf("%s: the loss is computed", name)
+		}
+		if _, err := focal.EvaluateGradient(in, p, losses.Mean, nil); err == nil {
+			t.Errorf("%s: the gradient is computed", name)
+		}
+	}
+}

@@ -16,8 +16,8 @@ import (
 )
 
 // Edit changes a copy of a model. What it does not touch is written as it was read,
-// byte for byte, and weights stay where they are. The messages that are put in
-// must not be changed afterwards.
+// byte for byte, and weights stay where they are. The messages that are put in, which
+// package ops makes (Builder.Finish, ValueInfo), must not be changed afterwards.
 type Edit struct {
 	model *Model
 	err   error
@@ -33,7 +33,7 @@ func (m *Model) Edit() *Edit {
 	return &Edit{model: edited}
 }
 
-// Model gives the changed model.
+// Model gives the changed model, or the first error of the changes.
 func (e *Edit) Model() (*Model, error) {
 	if e.err != nil {
 		return nil, fmt.Errorf("models: edit: %w", e.err)
@@ -132,8 +132,11 @@ func (e *Edit) replace(p Part, i int, m proto.Message) {
 	}
 }
 
-// Remove takes the i-th of a part out.
+// Remove takes the i-th of a part, from 0 on, out.
 func (e *Edit) Remove(p Part, i int) {
+	if !e.has(p, i) {
+		return
+	}
 	if fields := e.fields(p); fields != nil {
 		at := indexIn(*fields, p, i)
 		*fields = slices.Delete(*fields, at, at+1)
@@ -143,6 +146,16 @@ func (e *Edit) Remove(p Part, i int) {
 		list.Set(i, list.Get(i+1))
 	}
 	list.Truncate(list.Len() - 1)
+}
+
+// has fails where there is no i-th of a part.
+func (e *Edit) has(p Part, i int) bool {
+	n := e.Len(p)
+	if i < 0 || i >= n {
+		e.fail(fmt.Errorf("there is no element %d among %d", i, n))
+		return false
+	}
+	return true
 }
 
 // fields is where the parts are in the file, nil for a model that is in none.
@@ -230,6 +243,9 @@ func (e *Edit) ShowOutput(i, place int) { e.move(ValueInfo, i, Outputs, place) }
 // move takes the i-th of a part to the end of another of the same type, and in the
 // file to a place, -1 for the end.
 func (e *Edit) move(from Part, i int, to Part, at int) {
+	if !e.has(from, i) {
+		return
+	}
 	moved := e.list(from).Get(i)
 	var written field
 	if fields := e.fields(from); fields != nil {

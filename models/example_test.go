@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/onnxloss/onnxloss/models"
+	"github.com/onnxloss/onnxloss/ops"
 )
 
 func ExampleOpen() {
@@ -95,4 +96,60 @@ func ExampleJoin() {
 	// output upscaled [N,1,8,8]
 	// output prediction//Relu_1_output_0 [N,32,8,8]
 	// output target//Relu_1_output_0 [N,32,8,8]
+}
+
+// What a model consists of, found out without reading its weights.
+func ExampleModel_Summary() {
+	model, err := models.Open("../testdata/models/digits_cnn.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := model.Summary()
+	fmt.Println("made by", s.Producer, "for IR version", s.IR)
+	for _, o := range s.Operators {
+		fmt.Println(o.Nodes, o.Operator)
+	}
+	for _, t := range s.Types {
+		fmt.Println(t.Elements, t.DType, "numbers in", t.Tensors, "tensors")
+	}
+	// Output:
+	// made by pytorch for IR version 8
+	// 3 Relu
+	// 2 Conv
+	// 2 Gemm
+	// 1 Flatten
+	// 1 MaxPool
+	// 38282 float32 numbers in 8 tensors
+}
+
+// A softmax behind a classifier. What was there is written as the bytes that it was.
+func ExampleModel_Edit() {
+	model, err := models.Open("../testdata/models/digits_cnn.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	logits := model.Outputs()[0]
+	b := ops.NewBuilder(model.Opset(), "softmax/", nil)
+	p := b.Output(b.Softmax(b.Input(logits.Name, logits.DType, logits.Shape), 1), "probabilities")
+	fragment, err := b.Finish(p)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	edit := model.Edit()
+	edit.AddNodes(fragment.Nodes...)
+	edit.AddOutputs(ops.ValueInfo(p.Name(), p.DType(), p.Shape()))
+	changed, err := edit.Model()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, t := range changed.Outputs() {
+		fmt.Println(t.Name, t.Type())
+	}
+	// Output:
+	// logits float32[N,10]
+	// probabilities float32[N,10]
 }

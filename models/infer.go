@@ -36,11 +36,25 @@ type inference struct {
 // says, completed by what follows from the operators. What is not certain stays
 // ops.Undefined or unknown.
 func (m *Model) Infer() map[string]Tensor {
-	tensors := map[string]Tensor{}
+	tensors, declared := map[string]Tensor{}, m.Declared()
 	for name, f := range infer(m.Proto) {
-		tensors[name] = Tensor{Name: name, DType: f.dtype, Shape: f.shape}
+		tensors[name] = Tensor{Name: name, DType: f.dtype, Shape: f.shape, Other: declared[name].Other}
 	}
 	return tensors
+}
+
+// Declared lists what the file says of inputs, outputs and tensors inside the main
+// graph, by name.
+func (m *Model) Declared() map[string]Tensor { return declaredIn(m.Proto.GetGraph()) }
+
+func declaredIn(graph *onnxpb.GraphProto) map[string]Tensor {
+	declared := map[string]Tensor{}
+	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.GetValueInfo(), graph.GetOutput(), graph.GetInput()} {
+		for _, info := range infos {
+			declared[info.GetName()] = fromInfo(info)
+		}
+	}
+	return declared
 }
 
 // infer finds what is known of the tensors of the main graph. It follows what the
@@ -49,11 +63,8 @@ func infer(m *onnxpb.ModelProto) map[string]fact {
 	graph := m.GetGraph()
 	in := &inference{opset: opsetOf(m.GetOpsetImport()), facts: map[string]fact{}, functions: functionsOf(m), calls: new(int)}
 	declared := map[string]fact{}
-	for _, infos := range [][]*onnxpb.ValueInfoProto{graph.GetValueInfo(), graph.GetOutput(), graph.GetInput()} {
-		for _, info := range infos {
-			t := fromInfo(info)
-			declared[info.GetName()] = fact{dtype: t.DType, shape: t.Shape}
-		}
+	for name, t := range declaredIn(graph) {
+		declared[name] = fact{dtype: t.DType, shape: t.Shape}
 	}
 	for _, info := range graph.GetInput() {
 		in.facts[info.GetName()] = declared[info.GetName()]

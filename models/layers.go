@@ -35,7 +35,7 @@ func (m *Model) Layers() ([]Layer, error) {
 	for _, n := range graph.GetNode() {
 		for _, name := range n.GetOutput() {
 			if f := facts[name]; computed[name] && f.canBeFeature() {
-				layers = append(layers, Layer{Tensor{name, f.dtype, f.shape}, n.GetOpType(), n.GetName()})
+				layers = append(layers, Layer{Tensor{Name: name, DType: f.dtype, Shape: f.shape}, n.GetOpType(), n.GetName()})
 			}
 		}
 	}

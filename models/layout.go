@@ -2,6 +2,7 @@ package models
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -80,6 +81,15 @@ func (l *layout) pieces() []field {
 	return pieces
 }
 
+// writable is the pieces of a model that is not too long for a file.
+func (l *layout) writable() ([]field, error) {
+	pieces := l.pieces()
+	if size := sizeOf(pieces); size > maxBytes {
+		return nil, tooLong(size)
+	}
+	return pieces, nil
+}
+
 func sizeOf(fields []field) (n int64) {
 	for _, f := range fields {
 		n += f.size()
@@ -103,44 +113,23 @@ func (l *layout) read(f field) ([]byte, error) {
 	return bytes, from.Close()
 }
 
-// rangeWriter is what takes a range of a file without its bytes passing through
-// here.
-type rangeWriter interface {
-	CopyRange(from *os.File, offset, length int64) error
-}
-
-// writeTo writes the model.
-func (l *layout) writeTo(w io.Writer) error {
-	pieces := l.pieces()
-	if size := sizeOf(pieces); size > maxBytes {
-		return tooLong(size)
-	}
+// writeTo writes pieces.
+func (l *layout) writeTo(ctx context.Context, w io.Writer, pieces []field) error {
 	from, err := l.source.open()
 	if err != nil {
 		return err
 	}
 	for _, p := range pieces {
-		if err := p.writeTo(w, from); err != nil {
+		if p.bytes != nil {
+			_, err = w.Write(p.bytes)
+		} else {
+			err = from.copyRange(ctx, w, p.start, p.end)
+		}
+		if err != nil {
 			return errors.Join(err, from.Close())
 		}
 	}
 	return from.Close()
-}
-
-func (f field) writeTo(w io.Writer, from opened) error {
-	if f.bytes != nil {
-		_, err := w.Write(f.bytes)
-		return err
-	}
-	file, isFile := from.(*os.File)
-	if to, ok := w.(rangeWriter); ok && isFile {
-		return to.CopyRange(file, f.start, f.end-f.start)
-	}
-	n, err := io.Copy(w, io.NewSectionReader(from, f.start, f.end-f.start))
-	if err == nil && n < f.end-f.start {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // source is where a model was read from: a file, or bytes.
@@ -150,12 +139,28 @@ type source struct {
 	data []byte
 }
 
+// opened is a source that is being read.
 type opened interface {
 	io.ReaderAt
 	io.Closer
+	copyRange(ctx context.Context, w io.Writer, start, end int64) error
 }
 
-type inMemory struct{ *bytes.Reader }
+type fileSource struct{ *os.File }
+
+func (f fileSource) copyRange(ctx context.Context, w io.Writer, start, end int64) error {
+	return copyRange(ctx, w, f.File, start, end)
+}
+
+type inMemory struct {
+	*bytes.Reader
+	data []byte
+}
+
+func (m inMemory) copyRange(_ context.Context, w io.Writer, start, end int64) error {
+	_, err := w.Write(m.data[start:end])
+	return err
+}
 
 func (inMemory) Close() error { return nil }
 
@@ -163,7 +168,7 @@ func (inMemory) Close() error { return nil }
 // since: the places in it would be wrong.
 func (s *source) open() (opened, error) {
 	if s.info == nil {
-		return inMemory{bytes.NewReader(s.data)}, nil
+		return inMemory{bytes.NewReader(s.data), s.data}, nil
 	}
 	file, err := os.Open(s.path)
 	if err != nil {
@@ -176,5 +181,5 @@ func (s *source) open() (opened, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return file, nil
+	return fileSource{file}, nil
 }

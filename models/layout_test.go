@@ -302,3 +302,22 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+func TestEditRefusesElementsThatAreNotThere(t *testing.T) {
+	model, err := models.Parse(encode(t, small(weight())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*models.Edit){
+		"one too many":         func(e *models.Edit) { e.Remove(models.Nodes, e.Len(models.Nodes)) },
+		"a negative one":       func(e *models.Edit) { e.Remove(models.Inputs, -1) },
+		"one of an empty list": func(e *models.Edit) { e.Remove(models.Functions, 0) },
+		"an output not hidden": func(e *models.Edit) { e.ShowOutput(0, -1) },
+	} {
+		edit := model.Edit()
+		change(edit)
+		if _, err := edit.Model(); err == nil || !strings.Contains(err.Error(), "there is no element") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

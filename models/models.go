@@ -1,5 +1,13 @@
-// Package models handles trained models as files: open, inspect, save. Weights
-// may be in the file or, as large models have them, in files beside it.
+// Package models handles trained models as ONNX files: open, look into, change, save.
+//
+//	model, err := models.Open("classifier.onnx")
+//	model.Inputs(), model.Outputs() // names, types and shapes
+//	model.Summary()                 // operators, weights, where they are from
+//	err = model.Save("copy.onnx")
+//
+// Weights are not read: they stay in the file or, as large models have them, in files
+// beside it, and are written as the bytes that they were. Edit changes a copy of a
+// model and leaves everything else as it is, to the byte.
 //
 // It also makes a network that was trained for something else serve as the features
 // of a loss: Layers lists its tensors, Cut ends it at some of them, Twin applies it
@@ -9,6 +17,7 @@ package models
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +32,18 @@ import (
 	"github.com/onnxloss/onnxloss/ops"
 )
 
+// New makes a model of an opset, with the oldest IR version for that, which has no
+// inputs, nodes and outputs yet: Edit puts them in, and export.CheckModel proves the
+// result.
+func New(opset int) *Model {
+	return &Model{Proto: &onnxpb.ModelProto{
+		IrVersion:    proto.Int64(ops.MinIR(opset)),
+		ProducerName: proto.String("onnxloss"),
+		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(int64(opset))}},
+		Graph:        &onnxpb.GraphProto{Name: proto.String("graph")},
+	}}
+}
+
 // maxBytes is the most that one protobuf message can be.
 const maxBytes = math.MaxInt32
 
@@ -32,6 +53,10 @@ type Model struct {
 	// file: there they look like external data of the file itself. It is there to be
 	// read; what is changed in the Proto of a model that was opened or parsed is not
 	// written. See Edit.
+	//
+	// Other modules cannot name its type but can read its fields, as in
+	// model.Proto.GetGraph().GetNode(). Bytes and Parse are the way to and from any
+	// other package for ONNX messages.
 	Proto *onnxpb.ModelProto
 	// Path is the file, "" where there is none. External data are looked for in
 	// its folder.
@@ -46,6 +71,28 @@ type Tensor struct {
 	Name  string
 	DType ops.DType
 	Shape ops.Shape
+	// Other is the type of what is no tensor, such as "sequence of float32[N,3]"; ""
+	// for a tensor.
+	Other string
+}
+
+// Type writes what the tensor is, such as "float32[N,3]"; "?" is what the model does
+// not say.
+func (t Tensor) Type() string {
+	if t.Other != "" {
+		return t.Other
+	}
+	return tensorType(t.DType, t.Shape)
+}
+
+func tensorType(dtype ops.DType, shape ops.Shape) string {
+	if dtype != ops.Undefined {
+		return dtype.String() + shape.String()
+	}
+	if shape.Known() {
+		return "?" + shape.String()
+	}
+	return "?"
 }
 
 // Open reads a model file but for the weights in it, which stay there, as external
@@ -207,11 +254,36 @@ func (m *Model) Tensor(name string) (Tensor, bool) {
 
 func fromInfo(info *onnxpb.ValueInfoProto) Tensor {
 	t := Tensor{Name: info.GetName()}
-	if tensor := info.GetType().GetTensorType(); tensor != nil {
-		t.DType = ops.DType(tensor.GetElemType())
-		t.Shape = withoutNegative(ops.ShapeOf(tensor))
+	switch kind := info.GetType(); kind.GetValue().(type) {
+	case nil:
+	case *onnxpb.TypeProto_TensorType:
+		t.DType, t.Shape = ofTensor(kind.GetTensorType())
+	default:
+		t.Other = otherType(kind)
 	}
 	return t
+}
+
+func ofTensor(t *onnxpb.TypeProto_Tensor) (ops.DType, ops.Shape) {
+	return ops.DType(t.GetElemType()), withoutNegative(ops.ShapeOf(t))
+}
+
+// otherType writes a type of any kind.
+func otherType(t *onnxpb.TypeProto) string {
+	switch t.GetValue().(type) {
+	case *onnxpb.TypeProto_TensorType:
+		return tensorType(ofTensor(t.GetTensorType()))
+	case *onnxpb.TypeProto_SequenceType:
+		return "sequence of " + otherType(t.GetSequenceType().GetElemType())
+	case *onnxpb.TypeProto_OptionalType:
+		return "optional " + otherType(t.GetOptionalType().GetElemType())
+	case *onnxpb.TypeProto_MapType:
+		return "map from " + ops.DType(t.GetMapType().GetKeyType()).String() + " to " + otherType(t.GetMapType().GetValueType())
+	case *onnxpb.TypeProto_SparseTensorType:
+		sparse := t.GetSparseTensorType()
+		return "sparse " + tensorType(ofTensor(&onnxpb.TypeProto_Tensor{ElemType: sparse.ElemType, Shape: sparse.Shape}))
+	}
+	return "?"
 }
 
 func fromDims(dims []int64) ops.Shape {
@@ -246,30 +318,63 @@ func (m *Model) Opset() int {
 
 // Bytes serialises the model. External data stay references.
 func (m *Model) Bytes() ([]byte, error) {
-	var data bytes.Buffer
-	if err := m.write(&data); err != nil {
+	data, err := m.bytes()
+	if err != nil {
 		return nil, fmt.Errorf("models: serialise: %w", err)
+	}
+	return data, nil
+}
+
+func (m *Model) bytes() ([]byte, error) {
+	if m.layout == nil {
+		return m.marshal()
+	}
+	pieces, err := m.layout.writable()
+	if err != nil {
+		return nil, err
+	}
+	// ReadFrom wants a little more than what there is.
+	data := bytes.NewBuffer(make([]byte, 0, sizeOf(pieces)+bytes.MinRead))
+	if err := m.layout.writeTo(context.Background(), data, pieces); err != nil {
+		return nil, err
 	}
 	return data.Bytes(), nil
 }
 
-// write writes the model: what was read as it was, what was made in a form that is
-// the same each time.
-func (m *Model) write(w io.Writer) error {
-	if m.layout != nil {
-		return m.layout.writeTo(w)
+// Write writes what Bytes gives, and of a model that was opened no more than a little
+// at a time is in memory. A cancelled ctx ends it.
+func (m *Model) Write(ctx context.Context, w io.Writer) error {
+	if err := m.write(ctx, w); err != nil {
+		return fmt.Errorf("models: write: %w", err)
 	}
+	return nil
+}
+
+func (m *Model) write(ctx context.Context, w io.Writer) error {
+	if m.layout == nil {
+		data, err := m.marshal()
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(data)
+		return err
+	}
+	pieces, err := m.layout.writable()
+	if err != nil {
+		return err
+	}
+	return m.layout.writeTo(ctx, w, pieces)
+}
+
+// marshal serialises a model that was made here, in a form that is the same each
+// time.
+func (m *Model) marshal() ([]byte, error) {
 	whole, err := m.withNumbers()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if size := proto.Size(whole); size > maxBytes {
-		return tooLong(int64(size))
+		return nil, tooLong(int64(size))
 	}
-	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(whole)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(data)
-	return err
+	return proto.MarshalOptions{Deterministic: true}.Marshal(whole)
 }

@@ -128,7 +128,7 @@ func TestInspectLeavesOpenWhatIsNoTensor(t *testing.T) {
 	}}}
 	p.OpsetImport = p.OpsetImport[:1]
 	model := &models.Model{Proto: p}
-	if got, want := model.Inputs(), []models.Tensor{{Name: "list"}}; !reflect.DeepEqual(got, want) {
+	if got, want := model.Inputs(), []models.Tensor{{Name: "list", Other: "sequence of ?"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("inputs are %v, want %v", got, want)
 	}
 	if got := model.Opset(); got != 0 {
@@ -255,6 +255,9 @@ func FuzzParse(f *testing.F) {
 		encoded, err := model.Bytes()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if got := model.Summary().Bytes; got != int64(len(encoded)) {
+			t.Fatalf("%d bytes are counted as %d", len(encoded), got)
 		}
 		again, err := models.Parse(encoded)
 		if err != nil {

@@ -1,6 +1,7 @@
 package models
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/onnxloss/onnxloss/internal/atomicfile"
 	"github.com/onnxloss/onnxloss/internal/externaldata"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
@@ -15,49 +17,56 @@ import (
 // Save writes the model to a file, whole or not at all, as SaveAs does: external
 // data stay where they are in the folder that the model was read from, and are
 // copied into any other.
-func (m *Model) Save(path string) error { return m.SaveAs(path, "") }
+func (m *Model) Save(path string) error { return m.SaveAs(context.Background(), path, "") }
 
-// SaveAs writes the model to a file, whole or not at all. External data stay as they
+// SaveAs writes the model to a file, whole or not at all. Weights and other bytes that
+// did not change are copied by the system where it can. External data stay as they
 // are, and how says what becomes of the files that they are in: KeepExternal for the
 // folder that the model was read from, CopyExternal or LinkExternal for any other.
 // "" is what is possible, keeping before copying. A file of other content under the
-// name of one with external data is never replaced.
-func (m *Model) SaveAs(path string, how External) error {
-	if err := m.save(path, how); err != nil {
+// name of one with external data is never replaced. After an error, also that of a
+// cancelled ctx, there are the files that were there before.
+func (m *Model) SaveAs(ctx context.Context, path string, how External) error {
+	if err := m.save(ctx, path, how); err != nil {
 		return fmt.Errorf("models: save %q: %w", path, err)
 	}
 	return nil
 }
 
-func (m *Model) save(path string, how External) error {
-	undo, err := m.placeExternal(path, how)
+func (m *Model) save(ctx context.Context, path string, how External) error {
+	undo, err := m.placeExternal(ctx, path, how)
 	if err != nil {
 		return fmt.Errorf("external data: %w", err)
 	}
-	if err := m.writeFile(path); err != nil {
+	if err := m.writeFile(ctx, path); err != nil {
 		return errors.Join(err, undo())
 	}
 	return nil
 }
 
-func (m *Model) writeFile(path string) error {
-	file := &tmpFile{path: path}
+func (m *Model) writeFile(ctx context.Context, path string) error {
+	file, err := atomicfile.Create(path, 0o644)
+	if err != nil {
+		return err
+	}
 	defer file.Abort()
-	if err := m.write(file); err != nil {
+	if err := m.write(ctx, file); err != nil {
 		return err
 	}
 	return file.Commit()
 }
 
 // placeExternal puts the files with the model's external data beside path.
-func (m *Model) placeExternal(path string, how External) (undo func() error, err error) {
-	undo = func() error { return nil }
+func (m *Model) placeExternal(ctx context.Context, path string, how External) (undo func() error, err error) {
 	tensors := slices.DeleteFunc(externaldata.Tensors(m.Proto), inOwnFile)
 	if len(tensors) == 0 {
-		return undo, nil
+		return func() error { return nil }, nil
 	}
 	if m.Path == "" {
 		return nil, fmt.Errorf("tensor %q has its data in another file, and the model was not read from a folder; use Open", tensors[0].GetName())
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("tensor %q has its data in another file, which cannot be beside what is no file; name a file", tensors[0].GetName())
 	}
 	from, to := filepath.Dir(m.Path), filepath.Dir(path)
 	if how == "" && sameFile(from, to) {
@@ -65,11 +74,11 @@ func (m *Model) placeExternal(path string, how External) (undo func() error, err
 	} else if how == "" {
 		how = CopyExternal
 	}
-	locations, err := placesOf(tensors)
+	locations, err := locationsOf(tensors)
 	if err != nil {
 		return nil, err
 	}
-	for tensor, location := range locations {
+	for location, tensor := range locations {
 		for _, folder := range []string{from, to} {
 			if file := filepath.Join(folder, filepath.FromSlash(location)); sameFile(path, file) || filepath.Clean(path) == file {
 				return nil, fmt.Errorf("the file holds the data of tensor %q; choose another name", tensor)
@@ -81,18 +90,19 @@ func (m *Model) placeExternal(path string, how External) (undo func() error, err
 			return nil, err
 		}
 	}
-	return placeExternal(from, to, slices.Compact(slices.Sorted(maps.Values(locations))), how)
+	return placeExternal(ctx, from, to, slices.Sorted(maps.Keys(locations)), how)
 }
 
-// placesOf tells which file each tensor has its data in.
-func placesOf(tensors []*onnxpb.TensorProto) (map[string]string, error) {
+// locationsOf lists the files that the tensors have their data in, and for each the
+// name of a tensor.
+func locationsOf(tensors []*onnxpb.TensorProto) (map[string]string, error) {
 	locations := map[string]string{}
 	for _, t := range tensors {
 		location, err := externaldata.File(t)
 		if err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", t.GetName(), err)
 		}
-		locations[t.GetName()] = location
+		locations[location] = t.GetName()
 	}
 	return locations, nil
 }
@@ -100,11 +110,11 @@ func placesOf(tensors []*onnxpb.TensorProto) (map[string]string, error) {
 // ExternalFiles lists the files, relative to the model's folder, that the model has
 // data in.
 func (m *Model) ExternalFiles() ([]string, error) {
-	locations, err := placesOf(slices.DeleteFunc(externaldata.Tensors(m.Proto), inOwnFile))
+	locations, err := locationsOf(slices.DeleteFunc(externaldata.Tensors(m.Proto), inOwnFile))
 	if err != nil {
 		return nil, fmt.Errorf("models: external data: %w", err)
 	}
-	return slices.Compact(slices.Sorted(maps.Values(locations))), nil
+	return slices.Sorted(maps.Keys(locations)), nil
 }
 
 func sameFile(a, b string) bool {

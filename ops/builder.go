@@ -66,6 +66,10 @@ type Terms struct {
 // Builder builds a graph of standard ONNX operators, one method an operator. The
 // operator set version is given once; each method emits what that version asks
 // for. The first error is kept, later calls do nothing, and Finish returns it.
+//
+// Operands of a method must be of one element type, and broadcast as numpy's arrays do
+// where the method computes element by element. Where their shapes cannot fit, or the
+// opset lacks the operator, that is the error.
 type Builder struct {
 	opset     int
 	prefix    string
@@ -304,7 +308,8 @@ func encode(dtype DType, numbers []float64) ([]byte, error) {
 	return raw, nil
 }
 
-// Fragment is a finished graph or function body.
+// Fragment is a finished graph or function body. The lists are what models.Edit's
+// AddNodes and AddValueInfo take.
 type Fragment struct {
 	Nodes     []*onnxpb.NodeProto
 	ValueInfo []*onnxpb.ValueInfoProto // of every tensor made; shapes as far as known
@@ -394,7 +399,8 @@ func (b *Builder) nodeProto(n *node) *onnxpb.NodeProto {
 	return p
 }
 
-// ValueInfo describes a tensor for a graph's inputs, outputs and value_info.
+// ValueInfo describes a tensor for a graph's inputs, outputs and value_info, as
+// models.Edit's AddInputs, AddOutputs and AddValueInfo take it. A nil shape is left out.
 func ValueInfo(name string, dtype DType, shape Shape) *onnxpb.ValueInfoProto {
 	tensor := &onnxpb.TypeProto_Tensor{ElemType: proto.Int32(int32(dtype))}
 	if shape.Known() {

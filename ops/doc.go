@@ -7,4 +7,10 @@
 //	x := b.Input("x", ops.Float32, ops.Shape{ops.Symbolic("N")})
 //	y := b.Output(b.Log1p(b.Sigmoid(x)), "y")
 //	fragment, err := b.Finish(y)
+//
+// models.New makes a model that the fragment can be put into; the example of Builder
+// shows the whole. Losses are lowered with a Builder (losses.Loss.Build), which package
+// export turns into models.
+//
+// DType, Shape and Dim describe tensors everywhere in this module.
 package ops

@@ -160,17 +160,13 @@ func saveModel(cmd *cobra.Command, made *models.Model, path string, how models.E
 		return err
 	}
 	if path != "-" {
-		if err := made.SaveAs(path, how); err != nil {
+		if err := made.SaveAs(cmd.Context(), path, how); err != nil {
 			return err
 		}
 		return reportMade(cmd, made, path)
 	}
-	data, err := made.Bytes()
-	if err != nil {
-		return err
-	}
-	if _, err := cmd.OutOrStdout().Write(data); err != nil {
-		return fmt.Errorf("write to the %s: %w", standardOutput, err)
+	if err := made.Write(cmd.Context(), cmd.OutOrStdout()); err != nil {
+		return fmt.Errorf("the %s: %w", standardOutput, err)
 	}
 	return reportMade(cmd, made, standardOutput)
 }

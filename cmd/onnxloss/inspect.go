@@ -2,56 +2,127 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/onnxloss/onnxloss/export"
+	"github.com/onnxloss/onnxloss/losses"
 	"github.com/onnxloss/onnxloss/models"
 )
 
 func newInspect() *cobra.Command {
-	var asJSON, layers bool
+	var asJSON, layers, all bool
 	cmd := &cobra.Command{
 		Use:   "inspect MODEL",
-		Short: "Show a model's inputs, outputs, layers and losses",
-		Long: `Show what a model reads and gives, the losses that onnxloss put onto it and,
-with --layers, every tensor that it computes on the way: what a loss can be
-bound to, or the features that a perceptual loss can compare.`,
+		Short: "Show what a model consists of, and the losses on it",
+		Long: `Show what a model consists of: where it is from, what it reads and gives, its
+operators, functions and subgraphs, how large its weights are and in which files
+they lie. CANDIDATES are the tensors that a loss's prediction can be bound to;
+LOSSES are those that onnxloss put onto the model, with what they are bound to.
+--layers lists every floating-point tensor that the model computes on the way:
+the features that a perceptual loss can compare.
+
+Weights are not read, so that a large model takes no longer than a small one.
+Long lists are shortened, except in JSON. A name is quoted where it has blanks
+or characters that do not print.`,
 		Example: `  onnxloss inspect classifier.onnx
-  onnxloss inspect vgg19.onnx --layers`,
+  onnxloss inspect vgg19.onnx --layers
+  onnxloss inspect classifier.onnx --json`,
 		Args: arguments("MODEL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			model, err := models.Open(args[0])
 			if err != nil {
 				return err
 			}
-			about, err := inspect(model, layers)
-			if err != nil {
-				return err
-			}
+			about := inspect(model, args[0])
 			if asJSON {
 				return writeJSON(cmd.OutOrStdout(), about)
 			}
-			return about.print(cmd.OutOrStdout(), args[0])
+			if layers && !all && len(about.Layers) == 0 {
+				_, err := model.Layers()
+				return err
+			}
+			return about.print(cmd.OutOrStdout(), layers || all, all)
 		},
 	}
 	cmd.Flags().BoolVar(&layers, "layers", false, "list the tensors that the model computes too")
+	cmd.Flags().BoolVar(&all, "all", false, "shorten no list, and list the layers too")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
 // inspection is what inspect shows.
 type inspection struct {
-	Opset   int           `json:"opset"`
-	IR      int64         `json:"ir_version"`
-	Nodes   int           `json:"nodes"`
-	Inputs  []tensorJSON  `json:"inputs"`
-	Outputs []tensorJSON  `json:"outputs"`
-	Losses  []carriedJSON `json:"losses"`
-	Total   string        `json:"total,omitempty"`
-	Layers  []tensorJSON  `json:"layers,omitempty"`
+	File       string           `json:"file"`
+	Bytes      int64            `json:"bytes"`
+	IR         int64            `json:"ir_version"`
+	Producer   producerJSON     `json:"producer"`
+	Opset      int              `json:"opset"`
+	Opsets     []opsetJSON      `json:"opset_imports"`
+	Inputs     []tensorJSON     `json:"inputs"`
+	Outputs    []tensorJSON     `json:"outputs"`
+	Defaults   []string         `json:"initializers_as_inputs"`
+	Nodes      int              `json:"nodes"`
+	Operators  []operatorJSON   `json:"operators"`
+	Subgraphs  []subgraphJSON   `json:"subgraphs"`
+	Functions  []functionJSON   `json:"functions"`
+	Quantized  bool             `json:"quantized"`
+	Quantizing []operatorJSON   `json:"quantization"`
+	Weights    []typeCountJSON  `json:"weights"`
+	Stored     []placeCountJSON `json:"stored"`
+	Candidates []candidateJSON  `json:"candidates"`
+	Losses     []carriedJSON    `json:"losses"`
+	Total      string           `json:"total"`
+	Layers     []tensorJSON     `json:"layers"`
+	Problems   []string         `json:"problems"`
+}
+
+type producerJSON struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+type opsetJSON struct {
+	Domain  string `json:"domain"`
+	Version int64  `json:"version"`
+}
+
+type operatorJSON struct {
+	Domain   string `json:"domain"`
+	Operator string `json:"operator"`
+	Nodes    int    `json:"nodes"`
+}
+
+type subgraphJSON struct {
+	Node      string `json:"node"`
+	Operator  string `json:"operator"`
+	Attribute string `json:"attribute"`
+	Nodes     int    `json:"nodes"`
+}
+
+type functionJSON struct {
+	Domain   string `json:"domain"`
+	Name     string `json:"name"`
+	Overload string `json:"overload"`
+	Nodes    int    `json:"nodes"`
+	Calls    int    `json:"calls"`
+}
+
+type countJSON struct {
+	Tensors  int   `json:"tensors"`
+	Elements int64 `json:"elements"`
+	Bytes    int64 `json:"bytes"`
+}
+
+type typeCountJSON struct {
+	Type string `json:"type"`
+	countJSON
+}
+
+// placeCountJSON counts what is in one file; "" is the model's own.
+type placeCountJSON struct {
+	File string `json:"file"`
+	countJSON
 }
 
 type tensorJSON struct {
@@ -59,6 +130,7 @@ type tensorJSON struct {
 	Type     string `json:"type"`
 	Shape    string `json:"shape"`
 	Operator string `json:"operator,omitempty"`
+	text     string // the type and the shape as they are printed
 }
 
 type carriedJSON struct {
@@ -69,82 +141,94 @@ type carriedJSON struct {
 	Weight     *float64          `json:"weight,omitempty"`
 	WeightFrom string            `json:"weight_from,omitempty"`
 	Inputs     map[string]string `json:"inputs"`
-	factor     string
+	Bind       map[string]string `json:"bind,omitempty"` // inputs that adapters make
+	Params     losses.Params     `json:"parameters"`
+	Form       export.Form       `json:"form"`
+	Opset      int               `json:"opset"`
+	DType      string            `json:"dtype"`
+	Reduction  losses.Reduction  `json:"reduction"`
+	Attached   bool              `json:"attached"`
+	factor     string            // as it is printed; "" for a loss that is in no total
+	loss       *losses.Loss
 }
 
 func newCarriedJSON(c export.Composition, d export.Description) carriedJSON {
-	carried := carriedJSON{Loss: d.Loss.Command(), Output: d.Output, WeightFrom: d.WeightFrom, Inputs: d.Inputs, factor: factor(c, d)}
+	carried := carriedJSON{
+		Loss: d.Loss.Command(), Output: d.Output, Inputs: d.Inputs, Params: d.Params,
+		Form: d.Form, Opset: d.Opset, DType: d.DType.String(), Reduction: d.Reduction, Attached: d.Attached, loss: d.Loss,
+		WeightFrom: d.WeightFrom, Bind: d.Bind, factor: factor(c, d),
+	}
 	if carried.factor != "" && d.WeightFrom == "" {
 		carried.Weight = &d.Weight
 	}
 	return carried
 }
 
-func inspect(model *models.Model, layers bool) (inspection, error) {
+func inspect(model *models.Model, path string) inspection {
+	summary := model.Summary()
 	about := inspection{
-		Opset: model.Opset(), IR: model.Proto.GetIrVersion(), Nodes: len(model.Proto.GetGraph().GetNode()),
-		Inputs: tensorsJSON(model.Inputs()), Outputs: tensorsJSON(model.Outputs()), Losses: []carriedJSON{},
+		File: path, Bytes: summary.Bytes, IR: summary.IR, Producer: producerJSON{summary.Producer, summary.ProducerVersion},
+		Opset: model.Opset(), Opsets: each(summary.Opsets, func(o models.OpsetImport) opsetJSON { return opsetJSON(o) }),
+		Inputs: each(model.Inputs(), newTensorJSON), Outputs: each(model.Outputs(), newTensorJSON),
+		Defaults: append([]string{}, summary.Defaults...),
+		Nodes:    summary.Nodes, Operators: each(summary.Operators, newOperatorJSON),
+		Subgraphs: each(summary.Subgraphs, func(s models.Subgraph) subgraphJSON { return subgraphJSON(s) }),
+		Functions: each(summary.Functions, func(f models.Function) functionJSON { return functionJSON(f) }),
+		Quantized: len(summary.Quantization) > 0, Quantizing: each(summary.Quantization, newOperatorJSON),
+		Weights: each(summary.Types, func(t models.TypeCount) typeCountJSON {
+			return typeCountJSON{t.DType.String(), countJSON(t.TensorCount)}
+		}),
+		Stored: each(summary.Files, func(f models.FileCount) placeCountJSON {
+			return placeCountJSON{f.Location, countJSON(f.TensorCount)}
+		}),
+		Candidates: candidates(model), Losses: []carriedJSON{}, Layers: []tensorJSON{}, Problems: []string{},
 	}
-	carried, err := export.DescribeAll(model)
-	if err != nil && !errors.Is(err, export.ErrNoLoss) {
-		return about, err
+	for _, f := range summary.Files {
+		if f.Problem != nil {
+			about.Problems = append(about.Problems, f.Problem.Error())
+		}
 	}
-	about.Total = carried.Total
-	for _, d := range carried.Terms {
-		about.Losses = append(about.Losses, newCarriedJSON(carried, d))
-	}
-	if !layers {
-		return about, nil
-	}
-	list, err := model.Layers()
-	for _, l := range list {
+	about.addLosses(model)
+	layers, _ := model.Layers() // a model need not have any
+	for _, l := range layers {
 		t := newTensorJSON(l.Tensor)
 		t.Operator = l.Op
 		about.Layers = append(about.Layers, t)
 	}
-	return about, err
+	return about
 }
+
+// addLosses reads the metadata. What is wrong with them is no reason to show
+// nothing.
+func (about *inspection) addLosses(model *models.Model) {
+	carried, err := export.DescribeAll(model)
+	if errors.Is(err, export.ErrNoLoss) {
+		return
+	}
+	if err != nil {
+		about.Problems = append(about.Problems, err.Error())
+		return
+	}
+	about.Total = carried.Total
+	about.Losses = each(carried.Terms, func(d export.Description) carriedJSON { return newCarriedJSON(carried, d) })
+}
+
+// each turns the elements of a list into others. The list is never nil, which JSON
+// would show as null.
+func each[A, B any](list []A, f func(A) B) []B {
+	made := make([]B, len(list))
+	for i, a := range list {
+		made[i] = f(a)
+	}
+	return made
+}
+
+func newOperatorJSON(o models.OperatorCount) operatorJSON { return operatorJSON(o) }
 
 func newTensorJSON(t models.Tensor) tensorJSON {
-	return tensorJSON{Name: t.Name, Type: t.DType.String(), Shape: t.Shape.String()}
-}
-
-func tensorsJSON(tensors []models.Tensor) []tensorJSON {
-	list := []tensorJSON{}
-	for _, t := range tensors {
-		list = append(list, newTensorJSON(t))
+	made := tensorJSON{Name: t.Name, Type: t.DType.String(), Shape: t.Shape.String(), text: t.Type()}
+	if t.Other != "" {
+		made.Type, made.Shape = t.Other, ""
 	}
-	return list
-}
-
-func (about inspection) print(w io.Writer, path string) error {
-	fmt.Fprintf(w, "%s: opset %d, IR version %d, %d nodes\n", path, about.Opset, about.IR, about.Nodes)
-	for _, part := range []struct {
-		title   string
-		tensors []tensorJSON
-	}{{"INPUTS", about.Inputs}, {"OUTPUTS", about.Outputs}, {"LAYERS", about.Layers}} {
-		if len(part.tensors) == 0 {
-			continue
-		}
-		fmt.Fprintf(w, "\n%s\n", part.title)
-		var rows [][]string
-		for _, t := range part.tensors {
-			rows = append(rows, []string{t.Name, t.Type + t.Shape, t.Operator})
-		}
-		if err := writeTable(w, 2, rows); err != nil {
-			return err
-		}
-	}
-	if len(about.Losses) == 0 {
-		return nil
-	}
-	fmt.Fprint(w, "\nLOSSES\n")
-	var rows [][]string
-	for _, l := range about.Losses {
-		rows = append(rows, []string{l.Output, l.factor, l.Loss})
-	}
-	if about.Total != "" {
-		rows = append(rows, []string{about.Total, "", "their weighted sum"})
-	}
-	return writeTable(w, 2, rows)
+	return made
 }

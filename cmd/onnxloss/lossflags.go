@@ -25,7 +25,7 @@ type writeFlags struct {
 func (f *writeFlags) register(cmd *cobra.Command, dtypeDefault string) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write")
-	flags.StringVar(&f.form, "form", string(export.Graph), "how it is `written`: graph (standard operators) or function (one node, its body in the file)")
+	flags.StringVar(&f.form, "form", string(export.Graph), "`form` that it is written in: graph (standard operators) or function (one node, its body in the file)")
 	flags.StringVar(&f.dtype, "dtype", "", "element `type` of the loss: "+names(ops.FloatTypes())+" (default "+dtypeDefault+")")
 	flags.StringVar(&f.index, "index-type", "int64", "element `type` of class-index targets: int64 or int32")
 	flags.StringVar(&f.reduction, "reduction", "", reductionHelp)

@@ -9,13 +9,18 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+func main() { os.Exit(interruptible()) }
+
+// interruptible runs the command of the process until a signal asks it to end, which
+// it then does in order; the next signal ends it at once.
+func interruptible() (code int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
 // run carries out one command line and gives the exit code.

@@ -64,7 +64,7 @@ its weights, safetensors or npz; its layers are called relu1_1 and so on.`,
 	f.Float64SliceVar(&flags.mean, "mean", nil, "`numbers` to subtract from the channels after that, separated by commas")
 	f.Float64SliceVar(&flags.std, "std", nil, "`numbers` to divide the channels by after that, separated by commas")
 	f.StringArrayVar(&flags.set, "set", nil, "parameter of a part, `loss.name=value`, such as style.average=true; may be repeated")
-	f.StringVar(&flags.form, "form", string(export.Graph), "how the losses are `written`: graph or function")
+	f.StringVar(&flags.form, "form", string(export.Graph), "`form` that the losses are written in: graph or function")
 	f.StringVar(&flags.dtype, "dtype", "", "element `type` of the losses (default that of the features, float32 for half types)")
 	f.StringVar(&flags.name, "name", "", "`name` of the total in the model (default loss, or the next free name)")
 	f.StringVarP(&flags.output, "output", "o", "", "`FILE` to write")

@@ -26,6 +26,7 @@ there.`,
 		Example: `  onnxloss list
   onnxloss describe sigmoid-focal
   onnxloss export sigmoid-focal -o focal.onnx --set gamma=1.5
+  onnxloss inspect classifier.onnx
   onnxloss attach classifier.onnx softmax-cross-entropy -o with_loss.onnx
   onnxloss verify focal.onnx`,
 		Version:                    export.Version,
@@ -43,6 +44,7 @@ there.`,
 	}
 	root.SetVersionTemplate("onnxloss {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", columns)))
 	root.AddCommand(
 		newList(), newDescribe(), newEval(),
 		newExport(), newAttach(), newDetach(), newPerceptual(), newInspect(), newVerify(), newScore(),
@@ -117,8 +119,11 @@ func findLoss(name string) (*losses.Loss, error) {
 		return nil, fmt.Errorf("%s needs a feature network and has a command of its own; see onnxloss %s --help", name, name)
 	}
 	loss, err := losses.Find(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w (onnxloss list shows all)", err)
+	switch {
+	case err == nil:
+		return loss, nil
+	case strings.ContainsAny(name, `./\`):
+		return nil, fmt.Errorf("%q looks like a file, and a LOSS belongs there; onnxloss list shows all", name)
 	}
-	return loss, nil
+	return nil, fmt.Errorf("%w (onnxloss list shows all)", err)
 }

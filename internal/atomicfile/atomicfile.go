@@ -1,77 +1,190 @@
 // Package atomicfile writes files that are either whole or not there: a reader
 // never sees half of one, and a failure leaves what was there before.
+//
+// The bytes go to a file beside the one that is meant, which takes its name when it
+// is whole and on the disk. A process that is killed before that leaves this file; it
+// is called NAME.XXXXXXXXXXXXXXXX.tmp, with 16 hexadecimal digits, and can be deleted.
 package atomicfile
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// Write puts data at path, in place of any file there. The bytes go to a file
-// beside it first, which then takes the name. A link is followed; what is no
-// file, such as a pipe or /dev/stdout, is written to directly.
+// Write puts data at path, in place of any file there, as Create and Commit do.
 func Write(path string, data []byte) error {
 	if err := write(path, data); err != nil {
-		return fmt.Errorf("write %q: %w", path, cause(err))
+		return fmt.Errorf("write %q: %w", path, err)
 	}
 	return nil
 }
 
 func write(path string, data []byte) error {
-	if path == "" {
-		return errors.New("the path is empty; name a file")
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return replace(path, data)
-	case info.IsDir():
-		return errors.New("it is a directory; name a file in it")
-	case !info.Mode().IsRegular():
-		return fill(path, os.O_WRONLY, data)
-	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	return replace(path, data)
-}
-
-func replace(path string, data []byte) error {
-	temp := fmt.Sprintf("%s.%016x.tmp", path, rand.Uint64())
-	if err := fill(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, data); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	return nil
-}
-
-// fill opens path as flags say and writes data. What it created it removes again
-// where writing fails.
-func fill(path string, flags int, data []byte) (err error) {
-	file, err := os.OpenFile(path, flags, 0o644)
+	file, err := Create(path, 0o644)
 	if err != nil {
 		return err
 	}
-	created := flags&os.O_CREATE != 0
-	_, err = file.Write(data)
-	if err == nil && created {
-		err = file.Sync() // else a crash could leave the new name on an empty file
+	defer file.Abort()
+	if _, err := file.Write(data); err != nil {
+		return err
 	}
-	err = errors.Join(err, file.Close())
-	if err != nil && created {
-		return errors.Join(err, os.Remove(path))
+	return file.Commit()
+}
+
+// File is a file that is being written. Its errors do not name it: the caller knows
+// the name, and that of the temporary file would mislead.
+type File struct {
+	file *os.File // nil when it is closed
+	// path is what the file will be called; "" where the bytes go straight to what has
+	// the name.
+	path string
+}
+
+// Create starts a file that Commit puts at path, in place of any file there, whose
+// permissions it takes over; where there is none they are perm before umask. A link
+// is followed; what is no file, such as a pipe or a device, is written to directly.
+func Create(path string, perm fs.FileMode) (*File, error) {
+	if path == "" {
+		return nil, errors.New("the path is empty; name a file")
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return create(follow(path), perm)
+	case err != nil:
+		return nil, cause(err)
+	case info.IsDir():
+		return nil, errors.New("it is a directory; name a file in it")
+	case !info.Mode().IsRegular():
+		return open(path, "", os.O_WRONLY, 0)
+	}
+	return replace(follow(path), info)
+}
+
+// replace starts a file in place of another.
+func replace(path string, old fs.FileInfo) (*File, error) {
+	if now, err := os.Stat(path); err != nil || !os.SameFile(now, old) {
+		return nil, errors.New("it leads to a file that has been deleted; name another")
+	}
+	f, err := create(path, old.Mode().Perm())
+	if err != nil {
+		return nil, err
+	}
+	if err := f.file.Chmod(old.Mode().Perm()); err != nil { // umask takes some away
+		return nil, errors.Join(cause(err), f.Abort())
+	}
+	return f, nil
+}
+
+func create(path string, perm fs.FileMode) (*File, error) {
+	return open(tempName(path), path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+}
+
+func open(name, path string, flags int, perm fs.FileMode) (*File, error) {
+	file, err := os.OpenFile(name, flags, perm)
+	if err != nil {
+		return nil, cause(err)
+	}
+	return &File{file, path}, nil
+}
+
+// tempName keeps within the 255 bytes that a name can have.
+func tempName(path string) string {
+	suffix := fmt.Sprintf(".%016x.tmp", rand.Uint64())
+	dir, name := filepath.Split(path)
+	if longest := 255 - len(suffix); len(name) > longest {
+		name = strings.ToValidUTF8(name[:longest], "")
+	}
+	return dir + name + suffix
+}
+
+// follow gives what a link leads to, whether it is there or not.
+func follow(path string) string {
+	for range 40 { // as many as Linux follows
+		target, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			dir, _ := filepath.Split(path) // Join would take a/.. for nothing, where a may be a link
+			target = dir + target
+		}
+		path = target
+	}
+	return path
+}
+
+func (f *File) Write(data []byte) (int, error) {
+	n, err := f.file.Write(data)
+	return n, cause(err)
+}
+
+// ReadFrom copies what r has. Where r is a file, or an io.LimitedReader of one, and
+// the system can, the bytes do not pass through this process; file systems whose
+// files can share blocks, such as XFS and Btrfs, then share them.
+func (f *File) ReadFrom(r io.Reader) (int64, error) {
+	n, err := f.file.ReadFrom(r)
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok && pathErr.Path != f.file.Name() {
+		return n, err // of what is read
+	}
+	return n, cause(err)
+}
+
+// Commit gives the file its name. After an error there is what was there before.
+func (f *File) Commit() error {
+	if f.file == nil {
+		return fs.ErrClosed
+	}
+	if f.path == "" {
+		return f.close()
+	}
+	temp := f.file.Name()
+	err := cause(f.file.Sync()) // else a crash could leave the new name on an empty file
+	if err = errors.Join(err, f.close()); err == nil {
+		err = cause(os.Rename(temp, f.path))
+	}
+	if err != nil {
+		return errors.Join(err, cause(os.Remove(temp)))
+	}
+	SyncFolder(filepath.Dir(f.path))
+	return nil
+}
+
+// Abort gives the file up. After Commit it does nothing.
+func (f *File) Abort() error {
+	if f.file == nil {
+		return nil
+	}
+	temp := f.file.Name()
+	err := f.close()
+	if f.path != "" {
+		err = errors.Join(err, cause(os.Remove(temp)))
 	}
 	return err
 }
 
-// cause drops the path from an error of the file system: the caller named the
-// file, and the name of the temporary one would mislead.
+func (f *File) close() error {
+	err := f.file.Close()
+	f.file = nil
+	return cause(err)
+}
+
+// SyncFolder makes the names in a folder outlast a crash of the system. Not every
+// system can, and the files are whole either way, so that it does not fail.
+func SyncFolder(path string) {
+	if folder, err := os.Open(path); err == nil {
+		_ = folder.Sync()
+		_ = folder.Close()
+	}
+}
+
+// cause drops the path from an error of the file system.
 func cause(err error) error {
 	if linkErr, ok := errors.AsType[*os.LinkError](err); ok {
 		return linkErr.Err

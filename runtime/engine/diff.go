@@ -37,6 +37,7 @@ type Mismatch struct {
 	Worst        Difference // by ULP, then by Abs
 }
 
+// Error gives how many elements differ, the first of them and the worst.
 func (m *Mismatch) Error() string {
 	s := fmt.Sprintf("engine: %d of %d elements differ: first %s", m.Count, m.Total, m.First)
 	if m.Count > 1 {

@@ -3,6 +3,12 @@
 //
 // The engines themselves are package interp (pure Go, always there) and package
 // ort (ONNX Runtime).
+//
+//	session, err := interp.New().Load(data) // a serialised model
+//	defer session.Close()
+//	x, err := engine.New([]int{2, 3}, []float32{1, 2, 3, 4, 5, 6})
+//	outputs, err := session.Run(map[string]engine.Tensor{"x": x})
+//	err = engine.Diff(outputs["y"], want, engine.Tolerance{ULP: 4})
 package engine
 
 import "errors"
@@ -34,6 +40,7 @@ type Engine interface {
 type Session interface {
 	// Run computes all outputs of the model, by name. Inputs are not changed.
 	Run(inputs map[string]Tensor) (map[string]Tensor, error)
+	// Close frees what the session holds. Results of earlier runs stay.
 	Close() error
 }
 

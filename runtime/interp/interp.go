@@ -1,6 +1,13 @@
 // Package interp runs ONNX models in pure Go, so that a result can be had, and
 // another engine's result checked, on any machine without a native library.
 //
+//	session, err := interp.New().Load(data) // a serialised model
+//	defer session.Close()
+//	outputs, err := session.Run(map[string]engine.Tensor{"x": x})
+//
+// New gives the engine and Operators lists what it runs. NewOperator is one operator by
+// itself, for programs that walk a graph on their own.
+//
 // A model is parsed, checked, freed of its functions and turned into a flat list
 // of steps once, by Load; Run only computes. What an operator means at which opset
 // stands in one table, operators.go. Half-precision types compute in float32 and

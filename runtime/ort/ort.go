@@ -1,6 +1,12 @@
 // Package ort runs models with ONNX Runtime, on the CPU or through one of its
 // execution providers.
 //
+//	runtime, err := ort.New(ort.Options{Provider: "cuda"})
+//	if errors.Is(err, engine.ErrUnavailable) { ... } // the library or the provider is not here
+//	session, err := runtime.Load(data)
+//	defer session.Close()
+//	outputs, err := session.Run(map[string]engine.Tensor{"x": x})
+//
 // ONNX Runtime is a shared library that is loaded when first asked for: Find says
 // where it is looked for, Fetch gets it. A process uses one library. The package
 // needs cgo; in a build without it everything that would load the library answers

@@ -1,6 +1,10 @@
 // Package score runs a model that computes a loss over data, in batches, and
 // gives the loss of every sample.
 //
+//	model, err := models.Open("with_loss.onnx") // attached with reduction none
+//	result, err := score.Run(ctx, interp.New(), model, inputs, score.Options{})
+//	result.PerSample, result.Mean
+//
 // The samples lie along axis 0 of the inputs. The model's loss must not be
 // reduced: a mean over a batch no longer says what each sample's loss was.
 package score
