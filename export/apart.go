@@ -11,9 +11,8 @@ import (
 // apart gives a copy of a tensor inside the model, so that runtimes can join the nodes
 // around it as before. A copy serves every loss.
 func (h *host) apart(t models.Tensor) (models.Tensor, error) {
-	isOutput := slices.ContainsFunc(h.outputs, func(info *onnxpb.ValueInfoProto) bool { return info.GetName() == t.Name })
 	alone := h.hidden.HiddenOutputs > 0 // there is nothing that a reader could change
-	if isOutput || alone || h.producer(t.Name) == nil || h.isSafelyRead(t.Name) {
+	if h.isOutput(t.Name) || alone || h.producer(t.Name) == nil || h.isSafelyRead(t.Name) {
 		return t, nil
 	}
 	if known, done := h.copies[t.Name]; done {
@@ -37,24 +36,41 @@ func (h *host) apart(t models.Tensor) (models.Tensor, error) {
 // what makes their first operand.
 var separate = map[string]bool{"Softmax": true, "LogSoftmax": true, "Sigmoid": true, "ArgMax": true, "Identity": true}
 
-// isSafelyRead says that a further reader of a tensor changes nothing.
+// isSafelyRead says that a further reader of a tensor changes nothing: between it and
+// the model's outputs are separate operators alone. Behind others, and behind an
+// Identity, which runtimes take out, may be what they join with the tensor's maker.
 func (k *tensors) isSafelyRead(tensor string) bool {
 	if k.readers == nil {
-		k.readers = map[string][]string{}
+		k.readers = map[string][]*onnxpb.NodeProto{}
 		readersIn(k.model.Proto.GetGraph(), k.readers)
 	}
-	return !slices.ContainsFunc(k.readers[tensor], func(op string) bool { return !separate[op] })
+	todo, seen := []string{tensor}, map[string]bool{}
+	for len(todo) > 0 {
+		name := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[name] || len(k.readers[name]) == 0 { // a broken graph, or a dead end
+			return false
+		}
+		seen[name] = true
+		for _, n := range k.readers[name] {
+			if standardDomain(n.GetDomain()) != "" || !separate[n.GetOpType()] {
+				return false
+			}
+			todo = append(todo, slices.DeleteFunc(slices.Clone(n.GetOutput()), k.isOutput)...)
+		}
+	}
+	return true
 }
 
-// readersIn lists the operators that read each tensor, in subgraphs too.
-func readersIn(g *onnxpb.GraphProto, readers map[string][]string) {
+func (k *tensors) isOutput(name string) bool {
+	return slices.ContainsFunc(k.outputs, func(info *onnxpb.ValueInfoProto) bool { return info.GetName() == name })
+}
+
+// readersIn lists the nodes that read each tensor, in subgraphs too.
+func readersIn(g *onnxpb.GraphProto, readers map[string][]*onnxpb.NodeProto) {
 	for _, n := range g.GetNode() {
-		op := n.GetOpType()
-		if standardDomain(n.GetDomain()) != "" {
-			op = n.GetDomain() + "." + op
-		}
 		for _, name := range n.GetInput() {
-			readers[name] = append(readers[name], op)
+			readers[name] = append(readers[name], n)
 		}
 		for _, a := range n.GetAttribute() {
 			for _, inner := range append(slices.Clone(a.GetGraphs()), a.GetG()) {

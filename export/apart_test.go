@@ -143,6 +143,33 @@ func joinables(t testing.TB) []joinable {
 			nodes:   []*onnxpb.NodeProto{nodeOf("Gemm", "x w b -> h"), nodeOf("Sigmoid", "h -> y")},
 		},
 		{
+			name: "an Identity between convolution and batch normalization", in: "x float32 2,3,9,9", out: "y float32 2,5,9,9",
+			weights: []*onnxpb.TensorProto{kernel, weightsOf(t, 2, "s", true, 5), weightsOf(t, 3, "b", false, 5), weightsOf(t, 4, "mean", false, 5), weightsOf(t, 5, "var", true, 5)},
+			nodes: []*onnxpb.NodeProto{
+				nodeOf("Conv", "x w -> c", same), nodeOf("Identity", "c -> i"), nodeOf("BatchNormalization", "i s b mean var -> n"), nodeOf("Relu", "n -> y"),
+			},
+			changes: []string{"c", "i"},
+		},
+		{
+			name: "a dead end beside convolution and batch normalization", in: "x float32 2,3,9,9", out: "y float32 2,5,9,9",
+			weights: []*onnxpb.TensorProto{kernel, weightsOf(t, 2, "s", true, 5), weightsOf(t, 3, "b", false, 5), weightsOf(t, 4, "mean", false, 5), weightsOf(t, 5, "var", true, 5)},
+			nodes: []*onnxpb.NodeProto{
+				nodeOf("Conv", "x w -> c", same), nodeOf("Sigmoid", "c -> d"), nodeOf("BatchNormalization", "c s b mean var -> n"), nodeOf("Relu", "n -> y"),
+			},
+		},
+		{
+			name: "a segmenter, in blocks of channels", in: "x float32 1,16,9,9", out: "y float32 1,16,9,9",
+			weights: []*onnxpb.TensorProto{weightsOf(t, 1, "w", false, 16, 16, 3, 3), weightsOf(t, 2, "b", false, 16)},
+			nodes:   []*onnxpb.NodeProto{nodeOf("Conv", "x w b -> h", same), nodeOf("Sigmoid", "h -> y")},
+		},
+		{
+			name: "quick GELU as single operators", in: "x float32 4,6", out: "y float32 4,7",
+			weights: []*onnxpb.TensorProto{weightsOf(t, 1, "w", false, 6, 7), number("alpha", 1.702)},
+			nodes: []*onnxpb.NodeProto{
+				nodeOf("MatMul", "x w -> p"), nodeOf("Mul", "p alpha -> m"), nodeOf("Sigmoid", "m -> s"), nodeOf("Mul", "p s -> y"),
+			},
+		},
+		{
 			name: "scaled scores", in: "x float32 4,6", out: "y float32 4,7",
 			weights: []*onnxpb.TensorProto{weightsOf(t, 1, "w", false, 6, 7), number("t", 0.3)},
 			nodes:   []*onnxpb.NodeProto{nodeOf("MatMul", "x w -> p"), nodeOf("Mul", "p t -> h"), nodeOf("Softmax", "h -> y", ops.IntAttribute("axis", -1))},

@@ -160,6 +160,11 @@ func (h *host) operand(in losses.Input, from source, b binding) (operand, error)
 	if err := h.checkActivation(in, from); err != nil {
 		return operand{}, err
 	}
+	if len(from.steps) == 0 { // before the tensor has another name
+		if err := checkType(in, t); err != nil {
+			return operand{}, err
+		}
+	}
 	if !b.share {
 		if t, err = h.apart(t); err != nil {
 			return operand{}, err

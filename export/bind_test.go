@@ -299,13 +299,13 @@ func TestInputsAreFoundWhereThereIsOneWay(t *testing.T) {
 			"an inner tensor that the file says nothing of", withInner,
 			"mse",
 			export.AttachOptions{Bind: map[string]string{"prediction": "inner"}},
-			map[string]string{"prediction": "inner", "target": "target"},
+			map[string]string{"prediction": "apart/inner", "target": "target"},
 		},
 		{
 			"an initializer", withInner,
 			"softmax-cross-entropy",
 			export.AttachOptions{Bind: map[string]string{"logits": "inner", "weight": "w"}},
-			map[string]string{"logits": "inner", "target": "target", "weight": "w"},
+			map[string]string{"logits": "apart/inner", "target": "target", "weight": "w"},
 		},
 		{
 			"an inner tensor whose type does not follow, stated by a cast", withInner,

@@ -102,6 +102,21 @@ func peerHosts(t *testing.T) (hosts []*host, predictions []string) {
 			t.Fatal(err)
 		}
 		add(h, model.Outputs()[0].Name)
+		layers, err := model.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(layers) > 50 { // the light models take long to load
+			continue
+		}
+		for i := 0; i < len(layers); i += 1 + len(layers)/8 { // what is inside is computed apart
+			add(h, layers[i].Name)
+		}
+	}
+	for _, j := range joinables(t) {
+		for _, name := range j.changes {
+			add(j.host(t), name)
+		}
 	}
 	if testing.Short() {
 		return hosts, predictions

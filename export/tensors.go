@@ -16,7 +16,7 @@ type tensors struct {
 	// What has to be worked out is nil until it is needed.
 	inferred  map[string]models.Tensor
 	producers map[string]*onnxpb.NodeProto
-	readers   map[string][]string // the operators that read a tensor
+	readers   map[string][]*onnxpb.NodeProto // of each tensor
 }
 
 func tensorsOf(model *models.Model) tensors {
