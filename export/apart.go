@@ -11,8 +11,8 @@ import (
 // apart gives a copy of a tensor inside the model, so that runtimes can join the nodes
 // around it as before. A copy serves every loss.
 func (h *host) apart(t models.Tensor) (models.Tensor, error) {
-	alone := h.hidden.HiddenOutputs > 0 // there is nothing that a reader could change
-	if h.isOutput(t.Name) || alone || h.producer(t.Name) == nil || h.isSafelyRead(t.Name) {
+	// Where the loss is alone there is nothing that a reader could change.
+	if h.isOutput(t.Name) || h.alone || h.producer(t.Name) == nil || h.isSafelyRead(t.Name) {
 		return t, nil
 	}
 	if known, done := h.copies[t.Name]; done {

@@ -41,9 +41,9 @@ type AttachOptions struct {
 	// can change the model's own outputs by rounding: runtimes join nodes, such as a Conv
 	// and its BatchNormalization, only where nothing reads what lies between them.
 	// Without it the loss computes such tensors a second time, from the model's inputs
-	// and outputs on and with the same weights, unless what reads them in the model is
-	// nothing that a runtime joins to what makes them; so that the model's own outputs
-	// stay the same bits. What is bound at the inputs and outputs never changes them.
+	// and outputs on and with the same weights, unless nothing follows in the model that a
+	// runtime joins to what makes them; so that the model's own outputs stay the same
+	// bits. What is bound at the inputs and outputs never changes them.
 	Share bool
 }
 
@@ -179,10 +179,13 @@ type host struct {
 	edit     *models.Edit
 	opset    int
 	taken    map[string]bool   // every tensor and node name
+	next     map[string]int    // the number that a name gets next
 	brought  map[string]bool   // the inputs that losses have brought
 	copies   map[string]string // of tensors inside the model, by the tensor
 	before   added             // how much there was of everything
 	hidden   added             // which outputs were hidden
+	// alone says that the model's own outputs are hidden.
+	alone bool
 	// removable says that what is added can be taken off the original.
 	removable bool
 }
@@ -208,7 +211,7 @@ func newHost(model *models.Model, opset int) (*host, error) {
 	}
 	h := &host{
 		tensors: tensorsOf(model), original: model, edit: model.Edit(),
-		brought: map[string]bool{}, copies: map[string]string{}, removable: true,
+		brought: map[string]bool{}, copies: map[string]string{}, next: map[string]int{}, removable: true,
 	}
 	h.before = count(h.edit)
 	if err := h.raise(opset); err != nil {
@@ -272,6 +275,7 @@ func (h *host) needsNoOperators() error {
 
 // hideOutputs leaves the loss as the only output.
 func (h *host) hideOutputs() {
+	h.alone = true
 	h.hidden.Hidden = h.edit.HideOutputs()
 	h.hidden.HiddenOutputs = len(h.outputs)
 }
@@ -324,7 +328,15 @@ func takeNames(g *onnxpb.GraphProto, taken map[string]bool) {
 }
 
 // free gives a name that the model does not have, and takes it.
-func (h *host) free(name string) string { return takeFree(h.taken, name) }
+func (h *host) free(name string) string {
+	unique := name
+	for i := max(h.next[name], 2); h.taken[unique]; i++ {
+		unique = fmt.Sprintf("%s_%d", name, i)
+		h.next[name] = i + 1 // a broken graph makes one name over and over
+	}
+	h.taken[unique] = true
+	return unique
+}
 
 func takeFree(taken map[string]bool, name string) string {
 	name = freeName(taken, name)

@@ -25,7 +25,7 @@ import (
 // notAttached are the node tests with a floating-point output that no loss goes
 // onto, by what the refusal says.
 var notAttached = map[string]string{
-	"scan_sum": "the model is of opset 8; losses need opset 9 or newer",
+	"scan_sum": "opset 8 is too old, losses need 9 or newer",
 }
 
 // notRun is why an engine cannot run some node tests, with a loss or without: what it

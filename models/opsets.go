@@ -38,15 +38,15 @@ func (m *Model) checkOpset(to int) error {
 	case to > newestHistory:
 		return fmt.Errorf("only opsets up to %d are known here", newestHistory)
 	}
-	var found objections
+	found, functions := objections{known: map[[2]string]*objection{}}, functionsOf(m.Proto)
 	eachUse(m.Proto, func(u use) { found.add(u.op, label(u.node), u.why(to)) })
 	for _, f := range m.Proto.GetFunctions() {
-		found.addFunction(f, to, functionsOf(m.Proto))
+		found.addFunction(f, to, functions)
 	}
-	if len(found) == 0 {
+	if len(found.list) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s; export the model again with opset %d", found, to)
+	return fmt.Errorf("%s; export the model again with opset %d", &found, to)
 }
 
 // eachUse visits the nodes of a model's graphs that are standard operators, and not
@@ -105,7 +105,10 @@ func label(n *onnxpb.NodeProto) string {
 }
 
 // objections are the reasons to stay with an opset, the same ones put together.
-type objections []*objection
+type objections struct {
+	list  []*objection
+	known map[[2]string]*objection // by the operator and the reason
+}
 
 type objection struct {
 	op, first, why string
@@ -117,13 +120,12 @@ func (all *objections) add(op, where, why string) {
 	if why == "" {
 		return
 	}
-	for _, o := range *all {
-		if o.op == op && o.why == why {
-			o.more++
-			return
-		}
+	if o := all.known[[2]string{op, why}]; o != nil {
+		o.more++
+		return
 	}
-	*all = append(*all, &objection{op: op, first: where, why: why})
+	made := &objection{op: op, first: where, why: why}
+	all.list, all.known[[2]string{op, why}] = append(all.list, made), made
 }
 
 // addFunction notes the operators in a function's body that are not those of the
@@ -141,12 +143,12 @@ func (all *objections) addFunction(f *onnxpb.FunctionProto, to int, functions ma
 	})
 }
 
-func (all objections) String() string {
+func (all *objections) String() string {
 	const most = 4
 	var texts []string
-	for i, o := range all {
+	for i, o := range all.list {
 		if i == most {
-			texts = append(texts, fmt.Sprintf("and %d more", len(all)-most))
+			texts = append(texts, fmt.Sprintf("and %d more", len(all.list)-most))
 			break
 		}
 		first := o.first
