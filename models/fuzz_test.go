@@ -44,7 +44,7 @@ func FuzzMutatedOpen(f *testing.F) {
 		if model == nil {
 			return
 		}
-		modelfuzz.Watch(t, 1, len(data), func() { look(t, model) })
+		modelfuzz.Watch(t, 3, len(data), func() { look(t, model) })
 		written, err := model.Bytes()
 		if err != nil {
 			t.Fatal(err)
@@ -136,7 +136,7 @@ func TestLargeModelsTakeNoMoreThanTheirSize(t *testing.T) {
 	}
 	for name, data := range modelfuzz.Large() {
 		t.Run(name, func(t *testing.T) {
-			modelfuzz.Watch(t, 2, len(data), func() {
+			modelfuzz.Watch(t, 4, len(data), func() {
 				model, err := models.Parse(data)
 				wantShort(t, err)
 				if err == nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 )
 
@@ -22,9 +23,9 @@ func (m *Model) CheckOpset(to int) error {
 	case err == nil:
 		return nil
 	case m.Opset() == 0:
-		return fmt.Errorf("models: import opset %d: %w", to, err)
+		return fmt.Errorf("models: import opset %d: %w", to, brief.Error(err))
 	default:
-		return fmt.Errorf("models: raise opset %d to %d: %w", m.Opset(), to, err)
+		return fmt.Errorf("models: raise opset %d to %d: %w", m.Opset(), to, brief.Error(err))
 	}
 }
 
