@@ -247,7 +247,7 @@ func (h *host) raise(asked int) error {
 		return nil
 	}
 	if own == 0 {
-		if err := h.needsNoOperators(); err != nil {
+		if err := h.hasVersion(); err != nil {
 			return err
 		}
 	}
@@ -258,16 +258,36 @@ func (h *host) raise(asked int) error {
 	return nil
 }
 
-// needsNoOperators proves that no node needs the import that the loss brings.
-func (h *host) needsNoOperators() error {
+// hasVersion proves that an import of the standard operators says which.
+func (h *host) hasVersion() error {
 	for _, o := range h.original.Proto.OpsetImport {
 		if standardDomain(o.GetDomain()) == "" {
 			return errors.New("the model imports the standard operators without a version; export it again")
 		}
 	}
+	return nil
+}
+
+// needsNoImport proves that nothing of the model itself needs the imports that the loss
+// brought.
+func (h *host) needsNoImport() error {
+	brought := map[string]bool{}
+	imports := h.edit.Proto().OpsetImport
+	for _, o := range imports[min(h.before.Opsets, len(imports)):] {
+		brought[standardDomain(o.GetDomain())] = true
+	}
+	if len(brought) == 0 {
+		return nil
+	}
+	const missing = "%s is of domain %q, of which the model imports no version; export it again"
+	for _, f := range h.original.Proto.Functions {
+		if domain := standardDomain(f.GetDomain()); brought[domain] {
+			return fmt.Errorf("function "+missing, keyOf(f), domain)
+		}
+	}
 	return eachNode(h.original.Proto.Graph.Node, 0, func(n *onnxpb.NodeProto) error {
-		if standardDomain(n.GetDomain()) == "" {
-			return fmt.Errorf("%s is of the standard operators, and the model imports no version of them", describeNode(n))
+		if domain := standardDomain(n.GetDomain()); brought[domain] {
+			return fmt.Errorf(missing, describeNode(n), domain)
 		}
 		return nil
 	})
@@ -283,6 +303,9 @@ func (h *host) hideOutputs() {
 // finish stamps the model with metadata.
 func (h *host) finish(entries []entry, err error) (*models.Model, error) {
 	if err != nil {
+		return nil, err
+	}
+	if err := h.needsNoImport(); err != nil {
 		return nil, err
 	}
 	if done := h.done(len(entries) + 1); h.removable && done.possible() {

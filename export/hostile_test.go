@@ -85,8 +85,12 @@ func TestAttachRefusesModelsThatItCouldNotGiveBack(t *testing.T) {
 		`"onnxloss.total", but describe no loss; take the entry out`: func(m *onnxpb.ModelProto) {
 			m.MetadataProps = []*onnxpb.StringStringEntryProto{{Key: proto.String("onnxloss.total"), Value: proto.String("y")}}
 		},
-		`node "y" (Relu) is of the standard operators, and the model imports no version of them`: func(m *onnxpb.ModelProto) {
+		`node "y" (Relu) is of domain "", of which the model imports no version; export it again`: func(m *onnxpb.ModelProto) {
 			m.OpsetImport[0].Domain = proto.String("other")
+		},
+		`function .Outer is of domain "", of which the model imports no version`: func(m *onnxpb.ModelProto) {
+			m.OpsetImport[0].Domain, m.Graph.Node[0].Domain = proto.String("other"), proto.String("other")
+			m.Functions = []*onnxpb.FunctionProto{{Name: proto.String("Outer")}}
 		},
 		"imports the standard operators without a version": func(m *onnxpb.ModelProto) { m.OpsetImport[0].Version = nil },
 	} {
