@@ -149,7 +149,8 @@ func (a *added) takeOff(edit *models.Edit) {
 		if part == models.ValueInfo {
 			*n -= a.HiddenOutputs
 		}
-		edit.Truncate(part, edit.Len(part)-*n)
+		rest := edit.Len(part) - *n
+		edit.Keep(part, func(i int) bool { return i < rest })
 	}
 	edit.ShowOutputs(a.HiddenOutputs, a.Hidden)
 	if a.IR != nil {

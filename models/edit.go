@@ -132,48 +132,26 @@ func (e *Edit) replace(p Part, i int, m proto.Message) {
 	}
 }
 
-// Remove takes the i-th of a part, from 0 on, out.
-func (e *Edit) Remove(p Part, i int) {
-	if !e.has(p, i) {
-		return
-	}
+// Keep leaves those of a part that keep says, by their places.
+func (e *Edit) Keep(p Part, keep func(i int) bool) {
 	if fields := e.fields(p); fields != nil {
-		at := indexIn(*fields, p, i)
-		*fields = slices.Delete(*fields, at, at+1)
-	}
-	list := e.list(p)
-	for ; i+1 < list.Len(); i++ {
-		list.Set(i, list.Get(i+1))
-	}
-	list.Truncate(list.Len() - 1)
-}
-
-// has fails where there is no i-th of a part.
-func (e *Edit) has(p Part, i int) bool {
-	n := e.Len(p)
-	if i < 0 || i >= n {
-		e.fail(fmt.Errorf("there is no element %d among %d", i, n))
-		return false
-	}
-	return true
-}
-
-// Truncate leaves the first n of a part.
-func (e *Edit) Truncate(p Part, n int) {
-	if n < 0 || n > e.Len(p) {
-		e.fail(fmt.Errorf("there are no %d elements among %d", n, e.Len(p)))
-		return
-	}
-	if fields := e.fields(p); fields != nil {
-		count := 0
+		i := -1
 		*fields = slices.DeleteFunc(*fields, func(f field) bool {
-			if f.is(p) {
-				count++
+			if !f.is(p) {
+				return false
 			}
-			return f.is(p) && count > n
+			i++
+			return !keep(i)
 		})
 	}
-	e.list(p).Truncate(n)
+	list, kept := e.list(p), 0
+	for i := range list.Len() {
+		if keep(i) {
+			list.Set(kept, list.Get(i))
+			kept++
+		}
+	}
+	list.Truncate(kept)
 }
 
 // fields is where the parts are in the file, nil for a model that is in none.

@@ -41,24 +41,18 @@ func (f *file) part(names []string) (*models.Model, map[string]bool, error) {
 		needed[name] = true
 	}
 	graph := edit.Proto().Graph
-	keep := func(part models.Part, needs func(i int) bool) {
-		for i := edit.Len(part) - 1; i >= 0; i-- {
-			if !needs(i) {
-				edit.Remove(part, i)
-			}
+	kept := map[int]bool{}
+	for i, n := range slices.Backward(graph.Node) {
+		if slices.ContainsFunc(n.Output, func(name string) bool { return needed[name] }) {
+			need(n, needed)
+			kept[i] = true
 		}
 	}
-	keep(models.Nodes, func(i int) bool {
-		n := graph.Node[i]
-		if !slices.ContainsFunc(n.Output, func(name string) bool { return needed[name] }) {
-			return false
-		}
-		need(n, needed)
-		return true
-	})
-	keep(models.Inputs, func(i int) bool { return needed[graph.Input[i].GetName()] })
-	keep(models.Initializers, func(i int) bool { return needed[graph.Initializer[i].GetName()] })
-	keep(models.Outputs, func(int) bool { return false })
+	edit.Keep(models.Nodes, func(i int) bool { return kept[i] })
+	inputs, initializers := slices.Clone(graph.Input), slices.Clone(graph.Initializer)
+	edit.Keep(models.Inputs, func(i int) bool { return needed[inputs[i].GetName()] })
+	edit.Keep(models.Initializers, func(i int) bool { return needed[initializers[i].GetName()] })
+	edit.Keep(models.Outputs, func(int) bool { return false })
 	for _, name := range names {
 		edit.AddOutputs(f.info(name))
 	}
