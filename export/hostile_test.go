@@ -85,7 +85,7 @@ func TestAttachRefusesModelsThatItCouldNotGiveBack(t *testing.T) {
 		`"onnxloss.total", but describe no loss; take the entry out`: func(m *onnxpb.ModelProto) {
 			m.MetadataProps = []*onnxpb.StringStringEntryProto{{Key: proto.String("onnxloss.total"), Value: proto.String("y")}}
 		},
-		`node "y" (Relu) is of domain "", of which the model imports no version; export it again`: func(m *onnxpb.ModelProto) {
+		`Relu (output "y"): the model imports no version of the standard operators; export the model again`: func(m *onnxpb.ModelProto) {
 			m.OpsetImport[0].Domain = proto.String("other")
 		},
 		`function .Outer is of domain "", of which the model imports no version`: func(m *onnxpb.ModelProto) {

@@ -40,7 +40,13 @@ func (m *Model) checkOpset(to int) error {
 		return fmt.Errorf("only opsets up to %d are known here", newestHistory)
 	}
 	found, functions := objections{known: map[[2]string]*objection{}}, functionsOf(m.Proto)
-	eachUse(m.Proto, func(u use) { found.add(u.op, label(u.node), u.why(to)) })
+	eachUse(m.Proto, func(u use) {
+		why := "the model imports no version of the standard operators"
+		if from != 0 {
+			why = u.why(to)
+		}
+		found.add(u.op, label(u.node), why)
+	})
 	for _, f := range m.Proto.GetFunctions() {
 		found.addFunction(f, to, functions)
 	}
