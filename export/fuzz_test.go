@@ -85,7 +85,12 @@ func attachAndDetach(t *testing.T, model *models.Model, loss *losses.Loss, p los
 		wantShort(t, err)
 		return
 	}
-	if err := export.CheckModel(attached); err != nil && sound {
+	err = export.CheckModel(attached)
+	if err != nil && strings.Contains(err.Error(), "follows: the") {
+		wantShort(t, err) // the model's own types contradict each other
+		return
+	}
+	if err != nil && sound {
 		t.Fatal(err)
 	}
 	opened, err := models.Parse(bytesOf(t, attached))

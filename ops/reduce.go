@@ -26,6 +26,10 @@ func (b *Builder) ReduceMin(x Value, keep bool, axes ...int) Value {
 // reduce emits a reduction whose axes are an input from the opset inputSince on,
 // and an attribute before.
 func (b *Builder) reduce(op string, inputSince int, x Value, keep bool, axes []int) Value {
+	axes = slices.Clone(axes)
+	for i := range axes {
+		axes[i] = b.fromStart(op, axes[i], x)
+	}
 	shape, ok := reducedShape(x.Shape(), keep, axes)
 	if !ok {
 		b.fail("%s: axes %v do not fit shape %s", op, axes, x.Shape())
@@ -119,5 +123,6 @@ func (b *Builder) ArgMax(x Value, axis int) Value {
 		}
 		shape = slices.Delete(slices.Clone(s), at, at+1)
 	}
+	axis = b.fromStart("ArgMax", axis, x)
 	return b.emit("ArgMax", Int64, shape, []Value{x}, IntAttribute("axis", int64(axis)), IntAttribute("keepdims", 0))
 }

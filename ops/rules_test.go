@@ -29,6 +29,8 @@ func TestBuilderRefusesWhatAnOpsetOrAShapeDoesNotAllow(t *testing.T) {
 		{27, func(*builder, value, value) {}, "ops: opset 27 is not supported; use 9 to 26"},
 		{11, func(b *builder, _, i value) { b.Max(i, i) }, "ops: Max of int64 needs opset 12, got 11"},
 		{10, func(b *builder, x, i value) { b.Pick(x, b.Cast(b.ReduceSum(x, false, 0), ops.Int64), 0) }, "ops: GatherElements needs opset 11, got 10"},
+		{10, func(b *builder, _, _ value) { b.ReduceSum(b.Input("y", ops.Float32, nil), false, -1) }, "ops: ReduceSum: axis -1 of a tensor of unknown rank needs opset 11, got 10"},
+		{10, func(b *builder, _, _ value) { b.Unsqueeze(b.Input("y", ops.Float32, nil), -1) }, "ops: Unsqueeze: axis -1 of a tensor of unknown rank needs opset 11, got 10"},
 		{12, func(b *builder, x, _ value) { b.Cast(x, ops.BFloat16) }, "ops: Cast of float32 to bfloat16 needs opset 13, got 12"},
 		{17, func(b *builder, x, i value) { b.Add(x, i) }, "ops: Add: the operands are float32 and int64; cast one"},
 		{17, func(b *builder, x, _ value) { b.Where(x, x, x) }, "ops: Where: the condition is float32, not bool"},
@@ -348,6 +350,36 @@ func TestValueInfoAndShapeOfAreInverse(t *testing.T) {
 		info := ops.ValueInfo("x", ops.Int32, shapeOf(t, text)).GetType().GetTensorType()
 		if got := ops.ShapeOf(info); got.String() != text && "["+text+"]" != got.String() || info.GetElemType() != 6 {
 			t.Errorf("%s: got %s", text, got)
+		}
+	}
+}
+
+// Opsets before 11 have no axes that count from the end.
+func TestAxesCountFromTheStartBeforeOpset11(t *testing.T) {
+	for name, build := range map[string]func(b *builder, x value) value{
+		"ReduceMax": func(b *builder, x value) value { return b.ReduceMax(x, true, -1) },
+		"Unsqueeze": func(b *builder, x value) value { return b.Unsqueeze(x, -2) },
+		"Squeeze":   func(b *builder, x value) value { return b.Squeeze(x, -2) },
+		"Concat":    func(b *builder, x value) value { return b.Concat(-2, x, x) },
+		"Gather":    func(b *builder, x value) value { return b.Gather(x, b.Int64s(0), -1) },
+		"ArgMax":    func(b *builder, x value) value { return b.ArgMax(x, -1) },
+	} {
+		for opset, counts := range map[int]bool{9: false, 10: false, 11: true} {
+			b := ops.NewBuilder(opset, "", nil)
+			fragment, err := b.Finish(build(b, b.Input("x", ops.Float32, ops.Shape{ops.Symbolic("N"), ops.Fixed(1), ops.Fixed(3)})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fromEnd := false
+			for _, n := range fragment.Nodes {
+				for _, a := range n.Attribute {
+					isAxis := a.GetName() == "axis" || a.GetName() == "axes"
+					fromEnd = fromEnd || isAxis && (a.GetI() < 0 || slices.ContainsFunc(a.Ints, func(i int64) bool { return i < 0 }))
+				}
+			}
+			if fromEnd != counts {
+				t.Errorf("%s at opset %d: an axis counts from the end: %t", name, opset, fromEnd)
+			}
 		}
 	}
 }

@@ -30,6 +30,11 @@ func (b *Builder) Unsqueeze(x Value, axis int) Value {
 			return Value{}
 		}
 		shape = slices.Insert(slices.Clone(s), at, Fixed(1))
+		if b.opset < 11 {
+			axis = at
+		}
+	} else if axis < 0 && b.opset < 11 {
+		b.fail("Unsqueeze: axis %d of a tensor of unknown rank needs opset 11, got %d", axis, b.opset)
 	}
 	return b.axisOperator("Unsqueeze", x, axis, shape)
 }
@@ -48,7 +53,7 @@ func (b *Builder) Squeeze(x Value, axis int) Value {
 		}
 		shape = slices.Delete(slices.Clone(s), at, at+1)
 	}
-	return b.axisOperator("Squeeze", x, axis, shape)
+	return b.axisOperator("Squeeze", x, b.fromStart("Squeeze", axis, x), shape)
 }
 
 // axisOperator emits an operator whose axes are an input from opset 13 on.
@@ -101,6 +106,7 @@ func (b *Builder) Concat(axis int, parts ...Value) Value {
 		return Value{}
 	}
 	shape := concatShape(axis, parts)
+	axis = b.fromStart("Concat", axis, parts[0])
 	return b.emit("Concat", parts[0].DType(), shape, parts, IntAttribute("axis", int64(axis)))
 }
 
@@ -179,6 +185,18 @@ func slicedDim(d Dim, start, end int) Dim {
 	return Fixed(max(clamp(end)-clamp(start), 0))
 }
 
+// fromStart turns an axis of x into one that counts from the start, where the opset
+// does not have those that count from the end.
+func (b *Builder) fromStart(op string, axis int, x Value) int {
+	if axis >= 0 || b.opset >= 11 {
+		return axis
+	}
+	if !x.Shape().Known() {
+		b.fail("%s: axis %d of a tensor of unknown rank needs opset 11, got %d", op, axis, b.opset)
+	}
+	return axis + len(x.Shape())
+}
+
 // fromStart turns an axis that counts from the end into one that counts from the
 // start.
 func fromStart(axis, rank int) int {
@@ -200,6 +218,7 @@ func (b *Builder) Gather(x, indices Value, axis int) Value {
 		}
 		shape = append(Shape{}, slices.Concat(s[:at], i, s[at+1:])...) // a scalar's is known as well
 	}
+	axis = b.fromStart("Gather", axis, x)
 	return b.emit("Gather", x.DType(), shape, []Value{x, indices}, IntAttribute("axis", int64(axis)))
 }
 
