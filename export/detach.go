@@ -10,7 +10,6 @@ import (
 	"github.com/onnxloss/onnxloss/internal/brief"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
 	"github.com/onnxloss/onnxloss/models"
-	"github.com/onnxloss/onnxloss/ops"
 )
 
 // added is what was put into a model, all of it at the ends of lists, and what was
@@ -176,7 +175,7 @@ func (a *added) check(m *models.Model, known Composition) error {
 	if a.IR != nil && *a.IR >= model.GetIrVersion() {
 		return fmt.Errorf("the IR version was %d and is %d", *a.IR, model.GetIrVersion())
 	}
-	if now := m.Opset(); a.Opset != 0 && (a.Opset < ops.MinOpset || a.Opset >= now) {
+	if now := m.Opset(); a.Opset != 0 && (a.Opset < 1 || a.Opset >= now) {
 		return fmt.Errorf("the opset was %d and is %d", a.Opset, now)
 	}
 	loss, rest := a.split(model)

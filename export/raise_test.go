@@ -44,6 +44,22 @@ func oldHost(t *testing.T, middle *onnxpb.NodeProto) *models.Model {
 	}}
 }
 
+// Losses are written from opset 9 on, and models older than that are raised to it.
+func TestAttachRaisesWhatIsOlderThanLosses(t *testing.T) {
+	host := oldHost(t, &onnxpb.NodeProto{OpType: proto.String("Relu"), Input: []string{"h"}, Output: []string{"m"}})
+	host.Proto.OpsetImport[0].Version = proto.Int64(7)
+	loss, params := find(t, "mse", nil)
+	_, err := export.Attach(host, loss, params, export.AttachOptions{})
+	if err == nil || !strings.Contains(err.Error(), "opset 7 is too old, losses need 9 or newer; ask for a newer one") {
+		t.Errorf("got %v", err)
+	}
+	raised, err := export.Attach(host, loss, params, export.AttachOptions{Options: export.Options{Opset: 9}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkDetach(t, raised, host)
+}
+
 func TestAttachRaisesTheOpsetAndNothingElse(t *testing.T) {
 	host := oldHost(t, &onnxpb.NodeProto{OpType: proto.String("Relu"), Input: []string{"h"}, Output: []string{"m"}})
 	loss, params := find(t, "mse", nil)
