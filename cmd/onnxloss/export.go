@@ -132,7 +132,9 @@ func inputList(model *models.Model, d export.Description) string {
 			continue
 		}
 		text := name
-		if name != in.Name {
+		if adapted := d.Bind[in.Name]; adapted != "" {
+			text = in.Name + "=(" + adapted + ")"
+		} else if name != in.Name {
 			text = in.Name + "=" + name
 		}
 		if t, ok := model.Tensor(name); ok && t.DType != ops.Undefined {

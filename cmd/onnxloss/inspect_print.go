@@ -224,7 +224,11 @@ func (l carriedJSON) text() string {
 	}
 	var bound []string
 	for _, in := range l.loss.InputsFor(l.Params) {
-		if tensor, ok := l.Inputs[in.Name]; ok {
+		tensor, ok := l.Inputs[in.Name]
+		switch adapted := l.Bind[in.Name]; {
+		case adapted != "":
+			bound = append(bound, in.Name+"=("+printable(adapted)+")")
+		case ok:
 			bound = append(bound, in.Name+"="+quoted(tensor))
 		}
 	}

@@ -183,6 +183,28 @@ func TestAttachScoreAndVerifyOneModel(t *testing.T) {
 	}
 }
 
+func TestAdaptersAreShownAndVerified(t *testing.T) {
+	workIn(t)
+	mustHold(t, "export", "mse", "-o", "host.onnx", "--reduction", "none", "--shape", "N,3")
+	stripMetadata(t, "host.onnx")
+	attached := mustHold(t, "attach", "host.onnx", "sigmoid-focal", "-o", "both.onnx", "--bind", "target=new labels | one-hot 3")
+	if want := "target=(labels | one-hot 3) float32[N,3]"; !strings.Contains(attached, want) {
+		t.Errorf("%q is not in %s", want, attached)
+	}
+	if want, said := "target=(labels | one-hot 3)", mustHold(t, "inspect", "both.onnx"); !strings.Contains(said, want) {
+		t.Errorf("%q is not in %s", want, said)
+	}
+	mustHold(t, "verify", "both.onnx", "--engine", "interp")
+	mustHold(t, "detach", "both.onnx", "-o", "back.onnx")
+	host, err := os.ReadFile("host.onnx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := os.ReadFile("back.onnx"); err != nil || !bytes.Equal(back, host) {
+		t.Errorf("detached, the bytes differ: %v", err)
+	}
+}
+
 // stripMetadata makes of an exported loss a model like any other.
 func stripMetadata(t *testing.T, path string) {
 	t.Helper()
