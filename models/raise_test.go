@@ -18,21 +18,8 @@ import (
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 	"github.com/onnxloss/onnxloss/runtime/engine"
-	"github.com/onnxloss/onnxloss/runtime/interp"
 	"github.com/onnxloss/onnxloss/runtime/ort"
 )
-
-// withEachEngine runs a test on the interpreter, and on ONNX Runtime where it is there.
-func withEachEngine(t *testing.T, test func(*testing.T, engine.Engine)) {
-	t.Run("interp", func(t *testing.T) { test(t, interp.New()) })
-	t.Run("ort", func(t *testing.T) {
-		native, err := ort.New(ort.Options{Threads: 1})
-		if err != nil {
-			testneeds.Lacking(t, testneeds.ORT, err)
-		}
-		test(t, native)
-	})
-}
 
 // lacking are operators that an engine no longer has in a newer opset, though they only
 // got more element types: it refuses the model.
@@ -49,7 +36,7 @@ func TestRaisedNodeTestsGiveTheSame(t *testing.T) {
 		t.Skip("this runs some thousand models")
 	}
 	cases := nodetests.Cases(t)
-	withEachEngine(t, func(t *testing.T, e engine.Engine) {
+	onEngines(t, func(t *testing.T, e engine.Engine) {
 		var raised, refused, unable int
 		for _, c := range cases {
 			if strings.Contains(c.Name, "_expanded") {
@@ -218,7 +205,7 @@ func TestRaisedNetworksGiveTheSame(t *testing.T) {
 			networks = append(networks, light)
 		}
 	}
-	withEachEngine(t, func(t *testing.T, e engine.Engine) {
+	onEngines(t, func(t *testing.T, e engine.Engine) {
 		for _, n := range networks {
 			if n.large && e.Name() == "interp" {
 				continue
