@@ -47,11 +47,7 @@ func Example() {
 
 	image := engine.Must([]int{1, 1, 8, 8}, make([]float32, 64))
 	target := engine.Must([]int{1}, []int64{7})
-	data, err := attached.Bytes()
-	if err != nil {
-		log.Fatal(err)
-	}
-	session, err := interp.New().Load(data)
+	session, err := models.Load(interp.New(), attached)
 	if err != nil {
 		log.Fatal(err)
 	}
