@@ -43,23 +43,6 @@ def accept(data):
 ` + answerEach
 )
 
-// python is the command of a Python: that of the environment variable
-// ONNXLOSS_PYTHON, which may have arguments, or python3. It must have a module, or
-// the test is skipped.
-func python(t *testing.T, module string) []string {
-	t.Helper()
-	command := strings.Fields(os.Getenv("ONNXLOSS_PYTHON"))
-	if len(command) == 0 {
-		command = []string{"python3"}
-	}
-	version, err := exec.Command(command[0], append(command[1:], "-c", "import "+module+"; print("+module+".__version__)")...).Output()
-	if err != nil {
-		testneeds.Lacking(t, testneeds.Python, fmt.Sprintf("%s with the module %s is not here: %v", strings.Join(command, " "), module, err))
-	}
-	t.Logf("%s %s", module, bytes.TrimSpace(version))
-	return command
-}
-
 // ask gives a script's answers for files.
 func ask(t *testing.T, command []string, script string, files [][]byte) []string {
 	t.Helper()
@@ -142,7 +125,7 @@ var lackedByPeers = map[string]string{
 func TestPeersTakeWhatAttachMakes(t *testing.T) {
 	for module, script := range map[string]string{"onnx": onnxChecker, "onnxruntime": onnxRuntime} {
 		t.Run(module, func(t *testing.T) {
-			command := python(t, module)
+			command := testneeds.PythonWith(t, module)
 			hosts, predictions := peerHosts(t)
 			var files [][]byte
 			var names []string

@@ -3,6 +3,7 @@ package models_test
 import (
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/onnxloss/onnxloss/internal/nodetests"
 	"github.com/onnxloss/onnxloss/internal/onnxpb"
+	"github.com/onnxloss/onnxloss/internal/testneeds"
 	"github.com/onnxloss/onnxloss/models"
 	"github.com/onnxloss/onnxloss/ops"
 )
@@ -331,10 +333,12 @@ func TestHistoriesKnowAllOperatorsOfTheNodeTests(t *testing.T) {
 // The package onnx for Python tells when operators changed, and of some changes that
 // they break nodes.
 func TestHistoriesAreThoseOfONNX(t *testing.T) {
-	if err := exec.Command("python3", "-c", "import onnx").Run(); err != nil {
-		t.Skip("python3 with the package onnx is not here:", err)
+	script, err := os.ReadFile("testdata/histories.py")
+	if err != nil {
+		t.Fatal(err)
 	}
-	printed, err := exec.Command("python3", "testdata/histories.py").Output()
+	command := testneeds.PythonWith(t, "onnx")
+	printed, err := exec.Command(command[0], append(command[1:], "-c", string(script))...).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

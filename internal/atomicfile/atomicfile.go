@@ -3,7 +3,7 @@
 //
 // The bytes go to a file beside the one that is meant, which takes its name when it
 // is whole. A process that is killed before that leaves this file; it is called
-// NAME.XXXXXXXXXXXXXXXX.tmp, with 16 hexadecimal digits, and can be deleted. A file that
+// NAME.<16 hexadecimal digits>.tmp and can be deleted. A file that
 // replaces another is on the disk before it does, so that a system that fails leaves one
 // of both. A new one has nothing to lose, and gets to the disk when the system sees fit,
 // as a copy does: waiting for it would double the time that a large file takes.
