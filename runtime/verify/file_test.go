@@ -138,7 +138,13 @@ func TestAttachedFilesWithExternalDataHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := proto.CloneOf(model.Proto)
-	report, err := verify.Model(t.Context(), model, nil, 1)
+	engines := []engine.Engine{interp.New()}
+	if native, err := ort.New(ort.Options{}); err == nil {
+		engines = append(engines, native)
+	} else if testneeds.Required(testneeds.ORT) {
+		t.Fatal(err)
+	}
+	report, err := verify.Model(t.Context(), model, engines, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
