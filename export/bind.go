@@ -177,7 +177,7 @@ func (h *host) operand(in losses.Input, from source, b binding) (operand, error)
 		return operand{}, err
 	}
 	o := operand{Input: in, tensor: t.Name, dtype: t.DType, shape: t.Shape}
-	if len(from.steps) > 0 {
+	if t.Name != from.tensor {
 		o.source = from.String()
 	}
 	return o, nil

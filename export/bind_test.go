@@ -335,6 +335,11 @@ func TestInputsAreFoundWhereThereIsOneWay(t *testing.T) {
 			if !maps.Equal(about.Inputs, test.want) {
 				t.Errorf("bound are %v, want %v", about.Inputs, test.want)
 			}
+			for in, tensor := range about.Inputs {
+				if original, isCopy := strings.CutPrefix(tensor, "apart/"); isCopy && about.Bind[in] != original {
+					t.Errorf("%s is a copy of %q, and the metadata say of %q", in, original, about.Bind[in])
+				}
+			}
 			if err := export.CheckModel(attached); err != nil {
 				t.Error(err)
 			}

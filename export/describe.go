@@ -30,8 +30,8 @@ type Description struct {
 	Reduction losses.Reduction
 	// Inputs maps the loss's inputs to the tensors they are, by name.
 	Inputs map[string]string
-	// Bind has the inputs that adapters make, by name, and what they make them of: the
-	// text that AttachOptions.Bind had.
+	// Bind has the inputs that are no tensors of the model itself but made of some, through
+	// adapters or as copies, and of what: the text that AttachOptions.Bind had.
 	Bind map[string]string
 	// Output is the name of the loss's tensor.
 	Output string
@@ -75,7 +75,7 @@ const (
 	keyDType    = "dtype"
 	keyReduce   = "reduction"
 	keyInputs   = "inputs"
-	keyBind     = "bind" // only where there are adapters
+	keyBind     = "bind" // only where tensors are adapted or copied
 	keyOutput   = "output"
 	keyAttached = "attached"
 	keyDetached = "detached"    // only where there are any

@@ -26,7 +26,7 @@ type operand struct {
 	tensor string
 	dtype  ops.DType
 	shape  ops.Shape
-	source string // what adapters made it of, "" for none
+	source string // what it was made of, "" for a tensor of the model itself
 }
 
 // knownShape is the operand's shape or, where that is unknown, as many axes as the

@@ -143,7 +143,7 @@ type carriedJSON struct {
 	Weight     *float64          `json:"weight,omitempty"`
 	WeightFrom string            `json:"weight_from,omitempty"`
 	Inputs     map[string]string `json:"inputs"`
-	Bind       map[string]string `json:"bind,omitempty"` // inputs that adapters make
+	Bind       map[string]string `json:"bind,omitempty"` // inputs that are adapted or copied
 	Params     losses.Params     `json:"parameters"`
 	Form       export.Form       `json:"form"`
 	Opset      int               `json:"opset"`
