@@ -3,8 +3,6 @@ package models
 import (
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -52,7 +50,7 @@ func (m *Model) load(chosen func(*onnxpb.TensorProto) bool) (*onnxpb.ModelProto,
 	if m.Path == "" {
 		return nil, fmt.Errorf("tensor %q has its data in another file, and the model was not read from a folder; use Open", tensors[0].GetName())
 	}
-	root, err := os.OpenRoot(filepath.Dir(m.Path))
+	root, err := externaldata.OpenFolderOf(m.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +100,7 @@ func inOwnFile(t *onnxpb.TensorProto) bool {
 }
 
 // load reads one tensor's data, at most room bytes.
-func load(root *os.Root, t *onnxpb.TensorProto, room int64) ([]byte, error) {
+func load(root *externaldata.Folder, t *onnxpb.TensorProto, room int64) ([]byte, error) {
 	at, err := find(root, t)
 	if err != nil {
 		return nil, err
@@ -118,7 +116,7 @@ func load(root *os.Root, t *onnxpb.TensorProto, room int64) ([]byte, error) {
 }
 
 // find proves that a tensor's data are where it says.
-func find(root *os.Root, t *onnxpb.TensorProto) (externaldata.Data, error) {
+func find(root *externaldata.Folder, t *onnxpb.TensorProto) (externaldata.Data, error) {
 	if inOwnFile(t) { // its field may be longer or shorter than its shape asks for
 		t = &onnxpb.TensorProto{ExternalData: t.ExternalData}
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/onnxloss/onnxloss/internal/atomicfile"
+	"github.com/onnxloss/onnxloss/internal/externaldata"
 )
 
 // External says what becomes of the files with a model's data when the model is
@@ -42,26 +43,23 @@ func ParseExternal(text string) (External, error) {
 
 // placing puts files into another folder, and knows what is to be taken away again.
 type placing struct {
-	from, to *os.Root
-	how      External
-	made     []string // files and folders, in this order
+	from *externaldata.Folder
+	to   *os.Root
+	how  External
+	made []string // files and folders, in this order
 }
 
 // placeExternal puts files, which are called the same from their folder on, into
 // another folder. What is there already is never replaced. After an error all is as
 // before, and undo makes it so.
-func placeExternal(ctx context.Context, from, to string, names []string, how External) (undo func() error, err error) {
-	p := placing{how: how}
+func placeExternal(ctx context.Context, from *externaldata.Folder, to string, names []string, how External) (undo func() error, err error) {
+	p := placing{from: from, how: how}
 	switch {
-	case how == KeepExternal && sameFile(from, to):
+	case how == KeepExternal && sameFile(from.Name(), to):
 		return p.undo, nil
 	case how == KeepExternal:
-		return nil, fmt.Errorf("they are to stay in %q, so that the model must be saved there too; do so, or choose copy or link", from)
+		return nil, fmt.Errorf("they are to stay in %q, so that the model must be saved there too; do so, or choose copy or link", from.Name())
 	}
-	if p.from, err = os.OpenRoot(from); err != nil {
-		return nil, err
-	}
-	defer p.from.Close()
 	if p.to, err = os.OpenRoot(to); err != nil {
 		return nil, err
 	}

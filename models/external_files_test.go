@@ -302,6 +302,57 @@ func TestLinkedDataAreFollowed(t *testing.T) {
 	}
 }
 
+// A cache of downloaded models has the files under other names in another folder, and
+// links to them. A link to anywhere else stays refused.
+func TestDataOfALinkedModelAreFoundBesideIt(t *testing.T) {
+	for _, how := range []models.External{models.CopyExternal, models.LinkExternal} {
+		t.Run(string(how), func(t *testing.T) {
+			original, cache, to := scattered(t), t.TempDir(), t.TempDir()
+			want := whole(t, original)
+			for _, folder := range []string{"blobs", "snapshot", "snapshot/deep", "snapshot/deep/er"} {
+				mkdir(t, filepath.Join(cache, filepath.FromSlash(folder)))
+			}
+			files, err := original.ExternalFiles()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, name := range append(files, "model.onnx") {
+				blob := filepath.Join(cache, "blobs", fmt.Sprint(i))
+				write(t, blob, read(t, filepath.Dir(original.Path), filepath.FromSlash(name)))
+				symlink(t, blob, filepath.Join(cache, "snapshot", filepath.FromSlash(name)))
+			}
+			model := open(t, filepath.Join(cache, "snapshot", "model.onnx"))
+			if !proto.Equal(whole(t, model), want) {
+				t.Error("the data of some tensor are others")
+			}
+			for _, file := range model.Summary().Files {
+				if file.Problem != nil {
+					t.Error(file.Problem)
+				}
+			}
+			if err := model.SaveAs(t.Context(), filepath.Join(to, "model.onnx"), how); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range append(files, "model.onnx") {
+				if info := stat(t, to, filepath.FromSlash(name)); !info.Mode().IsRegular() {
+					t.Errorf("%s became %v", name, info.Mode())
+				}
+			}
+			if !proto.Equal(whole(t, open(t, filepath.Join(to, "model.onnx"))), want) {
+				t.Error("the data of some tensor have changed")
+			}
+			elsewhere := write(t, filepath.Join(t.TempDir(), "secret"), read(t, cache, "blobs", "0"))
+			link := filepath.Join(cache, "snapshot", filepath.FromSlash(files[0]))
+			if err := os.Remove(link); err != nil {
+				t.Fatal(err)
+			}
+			symlink(t, elsewhere, link)
+			wantError(t, model.LoadExternal(), files[0])
+			wantError(t, model.SaveAs(t.Context(), filepath.Join(t.TempDir(), "model.onnx"), how), files[0])
+		})
+	}
+}
+
 // looks is a context that is cancelled when it has been looked at so often.
 type looks struct {
 	context.Context

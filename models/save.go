@@ -86,12 +86,17 @@ func (m *Model) placeExternal(ctx context.Context, path string, how External) (u
 			}
 		}
 	}
+	source, err := externaldata.OpenFolderOf(m.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
 	if how != KeepExternal { // what is not touched may be broken
-		if err := externaldata.Check(from, tensors); err != nil {
+		if err := externaldata.Check(source, tensors); err != nil {
 			return nil, err
 		}
 	}
-	return placeExternal(ctx, from, to, slices.Sorted(maps.Keys(locations)), how)
+	return placeExternal(ctx, source, to, slices.Sorted(maps.Keys(locations)), how)
 }
 
 // locationsOf lists the files that the tensors have their data in, and for each the

@@ -7,8 +7,6 @@ import (
 	"maps"
 	"math"
 	"math/bits"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -165,7 +163,7 @@ func (o OperatorCount) quantizes() bool {
 // countNumbers counts what tensors hold.
 func (s *Summary) countNumbers(m *Model) {
 	types, files := map[ops.DType]TensorCount{}, map[string]FileCount{}
-	root, err := os.OpenRoot(filepath.Dir(m.Path))
+	root, err := externaldata.OpenFolderOf(m.Path)
 	if err == nil {
 		defer root.Close()
 	}
@@ -198,7 +196,7 @@ func (s *Summary) countNumbers(m *Model) {
 }
 
 // locate tells which file a tensor's data are in, and why they cannot be had there.
-func locate(model string, root *os.Root, t *onnxpb.TensorProto) (location string, err error) {
+func locate(model string, root *externaldata.Folder, t *onnxpb.TensorProto) (location string, err error) {
 	location, err = externaldata.File(t)
 	switch {
 	case err != nil:

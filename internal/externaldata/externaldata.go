@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"math/bits"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -22,41 +21,32 @@ type Data struct {
 	Offset, Length int64
 }
 
-// Check proves that the data of all tensors are there. An empty folder stands for
-// none, which is right for no tensors only.
-func Check(folder string, tensors []*onnxpb.TensorProto) error {
-	if len(tensors) == 0 {
-		return nil
-	}
-	root, err := Open(folder, tensors)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
+// Check proves that the data of all tensors are there.
+func Check(folder *Folder, tensors []*onnxpb.TensorProto) error {
 	for _, t := range tensors {
-		if _, err := Find(root, t); err != nil {
+		if _, err := Find(folder, t); err != nil {
 			return fmt.Errorf("tensor %q: %w", t.GetName(), err)
 		}
 	}
 	return nil
 }
 
-// Open opens the folder that tensors, at least one, have their data in.
-func Open(folder string, tensors []*onnxpb.TensorProto) (*os.Root, error) {
+// Open opens the folder that tensors, at least one, have their data in. None is "".
+func Open(folder string, tensors []*onnxpb.TensorProto) (*Folder, error) {
 	if folder == "" {
 		return nil, fmt.Errorf("tensor %q has its data in another file, and there is no folder to look for it in; say which folder the model is from", tensors[0].GetName())
 	}
-	return os.OpenRoot(folder)
+	return OpenFolder(folder)
 }
 
 // Find proves that a tensor's data are where it says. A location that leads out of
 // the folder, through a symbolic link too, is refused.
-func Find(root *os.Root, t *onnxpb.TensorProto) (Data, error) {
+func Find(folder *Folder, t *onnxpb.TensorProto) (Data, error) {
 	e, err := entriesOf(t)
 	if err != nil {
 		return Data{}, err
 	}
-	length, err := e.check(root, t)
+	length, err := e.check(folder, t)
 	if err != nil {
 		return Data{}, fmt.Errorf("file %q: %w", e.location, err)
 	}
@@ -70,8 +60,8 @@ func File(t *onnxpb.TensorProto) (string, error) {
 }
 
 // Read gives the data to use, which must not keep the reader.
-func (d Data) Read(root *os.Root, use func(io.Reader) error) error {
-	file, err := root.Open(filepath.FromSlash(d.File))
+func (d Data) Read(folder *Folder, use func(io.Reader) error) error {
+	file, err := folder.Open(filepath.FromSlash(d.File))
 	if err == nil {
 		err = errors.Join(use(io.NewSectionReader(file, d.Offset, d.Length)), file.Close())
 	}
@@ -118,13 +108,13 @@ func count(key, text string) (int64, error) {
 }
 
 // check proves that a tensor's data are there, and tells their length.
-func (e entries) check(root *os.Root, t *onnxpb.TensorProto) (int64, error) {
+func (e entries) check(folder *Folder, t *onnxpb.TensorProto) (int64, error) {
 	name := filepath.FromSlash(e.location)
 	if !filepath.IsLocal(name) {
 		return 0, errors.New("it is outside of the model's folder, which is not allowed")
 	}
 	// Opening a pipe would wait for a writer, so what it is comes first.
-	info, err := root.Stat(name)
+	info, err := folder.Stat(name)
 	switch {
 	case err != nil:
 		return 0, reason(err)

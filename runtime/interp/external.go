@@ -3,7 +3,6 @@ package interp
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/onnxloss/onnxloss/internal/externaldata"
@@ -15,7 +14,7 @@ import (
 // external reads the data that a model has in files, those that several tensors
 // share once.
 type external struct {
-	root  *os.Root
+	root  *externaldata.Folder
 	read  map[stored]engine.Tensor
 	taken map[string]int64 // bytes, by file
 }
@@ -24,7 +23,7 @@ type external struct {
 // overlap could ask for any amount of memory.
 const maxTimes = 2
 
-func newExternal(root *os.Root) *external {
+func newExternal(root *externaldata.Folder) *external {
 	return &external{root, map[stored]engine.Tensor{}, map[string]int64{}}
 }
 

@@ -88,7 +88,11 @@ func useFolder(options *binding.SessionOptions, model []byte, folder string) err
 	if len(tensors) == 0 {
 		return nil
 	}
-	if err := externaldata.Check(folder, tensors); err != nil {
+	opened, err := externaldata.Open(folder, tensors)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(externaldata.Check(opened, tensors), opened.Close()); err != nil {
 		return err
 	}
 	return options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", folder)
