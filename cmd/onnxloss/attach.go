@@ -24,12 +24,12 @@ func newAttach() *cobra.Command {
 loss as well. The model's own inputs, outputs, nodes and weights stay as they
 are, byte for byte; onnxloss detach takes the loss off again.
 
---bind says which tensor an input of the loss is; any tensor of the model's main
-graph can be bound, and onnxloss inspect lists them. The prediction is found by
-itself where there is only one way, other inputs among the model's inputs by
-name, and what is not found becomes an input of the model. "new NAME" in place
-of a tensor is such an input under a name of its own. A tensor of another layout
-or type passes through adapters:
+--bind says which tensor an input of the loss is: any of the model's main graph,
+which onnxloss inspect --layers lists. The prediction is found by itself where
+there is only one way, other inputs among the model's inputs by name, and what is
+not found becomes an input of the model. "new NAME" in place of a tensor is such
+an input under a name of its own. A tensor of another layout or type passes
+through adapters:
 
 ` + adapterHelp() + `
 A tensor inside the model is computed a second time for the loss: a reader can
@@ -125,7 +125,7 @@ func (f *ontoFlags) register(cmd *cobra.Command) {
 }
 
 func externalFlag(cmd *cobra.Command, external *string) {
-	cmd.Flags().StringVar(external, "external", "", "what `becomes` of files with the model's weights: keep (the model stays in its folder), copy or link (hard links); default keep, or copy where FILE is in another folder")
+	cmd.Flags().StringVar(external, "external", "", "`what` becomes of files with the model's weights: keep (the model stays in its folder), copy or link (hard links); default keep, or copy where FILE is in another folder")
 	complete(cmd, "external", names(models.Externals()))
 }
 
