@@ -26,9 +26,9 @@ are, byte for byte; onnxloss detach takes the loss off again.
 
 --bind says which tensor an input of the loss is: any of the model's main graph,
 which onnxloss inspect --layers lists. The prediction is found by itself where
-there is only one way, other inputs among the model's inputs by name, and what is
-not found becomes an input of the model. "new NAME" in place of a tensor is such
-an input under a name of its own. A tensor of another layout or type passes
+there is only one way, other inputs among the model's inputs by name, and what
+is not found becomes an input of the model. "new NAME" in place of a tensor is
+such an input under a name of its own. A tensor of another layout or type passes
 through adapters:
 
 ` + adapterHelp() + `
