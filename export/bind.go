@@ -87,14 +87,17 @@ func (h *host) findPrediction(in losses.Input, bound []operand) (string, error) 
 	var candidates, unfit []string
 	for _, out := range h.outputs {
 		t, _ := h.about(out.GetName())
-		isBound := slices.ContainsFunc(bound, func(o operand) bool { return o.tensor == t.Name })
-		if isBound || !t.DType.IsFloat() {
+		if !t.DType.IsFloat() {
 			continue
 		}
 		if in.Domain == losses.Logit {
 			if a := h.activationOf(t.Name); a.direct {
 				t, _ = h.about(a.reads)
 			}
+		}
+		isBound := slices.ContainsFunc(bound, func(o operand) bool { return o.from == t.Name })
+		if isBound || slices.Contains(candidates, t.Name) { // logits, and an output made of them
+			continue
 		}
 		err := fits(in, t)
 		switch {
@@ -176,7 +179,7 @@ func (h *host) operand(in losses.Input, from source, b binding) (operand, error)
 	if err := checkType(in, t); err != nil {
 		return operand{}, err
 	}
-	o := operand{Input: in, tensor: t.Name, dtype: t.DType, shape: t.Shape}
+	o := operand{Input: in, from: from.tensor, tensor: t.Name, dtype: t.DType, shape: t.Shape}
 	if t.Name != from.tensor {
 		o.source = from.String()
 	}

@@ -275,11 +275,29 @@ func TestInputsAreFoundWhereThereIsOneWay(t *testing.T) {
 			map[string]string{"prediction": "prediction", "target": "target"},
 		},
 		{
+			"logits that are an output beside their probabilities",
+			func(t *testing.T) *models.Model {
+				model := classifier(t, "Softmax")
+				model.Proto.Graph.Output = append(model.Proto.Graph.Output, ops.ValueInfo("scores", ops.Float32, ops.Shape{ops.Symbolic("N"), ops.Fixed(3)}))
+				return model
+			},
+			"softmax-cross-entropy",
+			export.AttachOptions{},
+			map[string]string{"logits": "scores", "target": "target"},
+		},
+		{
 			"not one that is bound already",
 			hosting(output{"a", ops.Float32, "N,3"}, output{"b", ops.Float32, "N,3"}),
 			"minimax-discriminator",
 			export.AttachOptions{Bind: map[string]string{"real": "b"}},
 			map[string]string{"real": "b", "fake": "a"},
+		},
+		{
+			"nor one that is bound through an adapter",
+			hosting(output{"a", ops.Float32, "N,3"}, output{"b", ops.Float32, "N,1,3"}),
+			"minimax-discriminator",
+			export.AttachOptions{Bind: map[string]string{"real": "b | squeeze 1"}},
+			map[string]string{"real": "MinimaxDiscriminatorLoss/real", "fake": "a"},
 		},
 		{
 			"a target among the model's inputs, by name",
@@ -467,6 +485,11 @@ func TestCandidatesAreOutputsAndTheLogitsBehindThem(t *testing.T) {
 	}
 	want := []string{"probabilities float32[N,3] output Softmax", "scores float32[N,3] logits of probabilities"}
 	if got := names(classifier(t, "Softmax")); !slices.Equal(got, want) {
+		t.Errorf("candidates %q, want %q", got, want)
+	}
+	both := classifier(t, "Softmax")
+	both.Proto.Graph.Output = append(both.Proto.Graph.Output, ops.ValueInfo("scores", ops.Float32, ops.Shape{ops.Symbolic("N"), ops.Fixed(3)}))
+	if got, want := names(both), []string{"probabilities float32[N,3] output Softmax", "scores float32[N,3] output"}; !slices.Equal(got, want) {
 		t.Errorf("candidates %q, want %q", got, want)
 	}
 	loss, params := find(t, "softmax-cross-entropy", nil)

@@ -37,7 +37,8 @@ func Candidates(model *models.Model) []Candidate {
 		}
 		a := k.activationOf(t.Name)
 		found = append(found, Candidate{Tensor: t, Output: true, Probabilities: a.op})
-		if logits, ok := k.about(a.reads); ok && a.op != "" {
+		known := k.isOutput(a.reads) || slices.ContainsFunc(found, func(c Candidate) bool { return c.Name == a.reads })
+		if logits, ok := k.about(a.reads); ok && a.op != "" && !known {
 			found = append(found, Candidate{Tensor: logits, LogitsOf: t.Name})
 		}
 	}

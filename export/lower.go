@@ -23,7 +23,8 @@ type lowering struct {
 // operand is an input of the loss: what it is declared as, and the tensor it is.
 type operand struct {
 	losses.Input
-	tensor string
+	from   string // the tensor that was bound
+	tensor string // what became of it, most often itself
 	dtype  ops.DType
 	shape  ops.Shape
 	source string // what it was made of, "" for a tensor of the model itself
